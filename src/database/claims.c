@@ -50,6 +50,7 @@ void claims_rescan(Claims *claims)
         lane->more = true;
     }
     claims->looked = false;
+    claims->scan++;
 }
 
 int claims_format_late(const ClaimsLane *lane, Buffer *out)
@@ -59,11 +60,6 @@ int claims_format_late(const ClaimsLane *lane, Buffer *out)
     for (size_t i = 0; i < lane->n_late && r >= 0; i++)
         r = buffer_appendf(out, i > 0 ? ",%llu" : "%llu", (unsigned long long)lane->late[i]);
     return r < 0 ? r : buffer_append(out, "}", 1);
-}
-
-bool claims_is_overtaken(const ClaimsLane *lane, uint64_t arrived, int64_t message)
-{
-    return arrived < lane->after || (arrived == lane->after && message <= lane->after_message);
 }
 
 /* ---- snapshots ---- */
@@ -159,6 +155,44 @@ static int note_running(ClaimsLane *lane, const Snapshot *snapshot)
         if (one <= lane->after)
             r = add_late(lane, one);
     return r;
+}
+
+/* ---- answers ---- */
+
+int claims_answer_init(ClaimsAnswer *answer, size_t most, const char *snapshot)
+{
+    Snapshot parsed;
+
+    *answer = (ClaimsAnswer){.most = most, .snapshot = snapshot};
+    return parse_snapshot(snapshot, &parsed);
+}
+
+static bool is_behind(
+    uint64_t arrived, int64_t message, uint64_t than_arrived, int64_t than_message)
+{
+    return arrived > than_arrived || (arrived == than_arrived && message > than_message);
+}
+
+/* A restored dump brings numbers along that no transaction has had here yet: who went on behind
+ * those would pass by all that comes. */
+static bool is_of_later(const ClaimsAnswer *answer, uint64_t arrived)
+{
+    Snapshot snapshot;
+
+    return parse_snapshot(answer->snapshot, &snapshot) < 0 || arrived >= snapshot.end;
+}
+
+void claims_answer_add(
+    ClaimsAnswer *answer, const ClaimsLane *lane, uint64_t arrived, int64_t message)
+{
+    answer->n++;
+    if (!is_behind(arrived, message, lane->after, lane->after_message)) {
+        answer->n_overtaken++;
+    } else if (is_behind(arrived, message, answer->last, answer->last_message) &&
+               !is_of_later(answer, arrived)) {
+        answer->last = arrived;
+        answer->last_message = message;
+    }
 }
 
 int claims_note(ClaimsLane *lane, const ClaimsAnswer *answer)

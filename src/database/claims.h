@@ -26,16 +26,17 @@ typedef struct Claims {
     size_t n;
     size_t turn;     /* the lane that is asked first */
     size_t n_asking; /* claims that are under way */
+    unsigned scan;   /* how often it was begun at the beginning: what was asked before is no mark */
     bool looked;     /* there was nothing to be had at the last look */
 } Claims;
 
 /* One claim's answer. */
 typedef struct ClaimsAnswer {
-    size_t n, most; /* messages, and how many were asked for */
-    uint64_t last;  /* of those behind the mark, the last; 0: there were none */
+    size_t n, most;     /* messages, and how many were asked for */
+    size_t n_overtaken; /* of those before the mark */
+    uint64_t last; /* of those behind it, the last that may be the next mark; 0: there is none */
     int64_t last_message;
-    size_t n_overtaken;   /* of those before it */
-    const char *snapshot; /* as PostgreSQL writes it: "xmin:xmax:xip,xip" */
+    const char *snapshot; /* borrowed, as PostgreSQL writes it: "xmin:xmax:xip,xip" */
 } ClaimsAnswer;
 
 int claims_init(Claims *claims); /* 0 or -ENOMEM */
@@ -50,9 +51,12 @@ void claims_rescan(Claims *claims);
 /* The transactions that were overtaken, as an array of PostgreSQL's: "{12,15}". 0 or -ENOMEM. */
 int claims_format_late(const ClaimsLane *lane, Buffer *out);
 
-/* Whether a message of that transaction stands before the mark. */
-bool claims_is_overtaken(const ClaimsLane *lane, uint64_t arrived, int64_t message);
+/* Begins with the snapshot. 0, or -EINVAL for what is none. */
+int claims_answer_init(ClaimsAnswer *answer, size_t most, const char *snapshot);
 
-/* Notes what a claim answered. 0; -EINVAL for what is no snapshot; -ENOMEM: look at everything from
- * the beginning. */
+/* Adds a message, in any order. */
+void claims_answer_add(
+    ClaimsAnswer *answer, const ClaimsLane *lane, uint64_t arrived, int64_t message);
+
+/* Notes what a claim answered. 0, or -ENOMEM: look at everything from the beginning. */
 int claims_note(ClaimsLane *lane, const ClaimsAnswer *answer);

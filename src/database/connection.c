@@ -26,8 +26,8 @@
 typedef struct Asked {
     DatabaseAnswer answer;
     void *user;
-    usec_t since;  /* monotonic */
-    bool answered; /* its result has come; what ends it has not */
+    usec_t since;     /* monotonic */
+    PGresult *result; /* it has come; that it is committed has not */
     struct Asked *next;
 } Asked;
 
@@ -112,15 +112,21 @@ static void retry_later(DatabaseConnection *c)
     c->delay = MIN(c->delay * 2, RETRY_MAX);
 }
 
+static void free_asked(const DatabaseConnection *c, Asked *asked)
+{
+    if (asked->result)
+        c->pq->clear(asked->result);
+    free(asked);
+}
+
 static void answer_all(DatabaseConnection *c)
 {
     while (c->first) {
         Asked *asked = c->first;
 
         c->first = asked->next;
-        if (!asked->answered)
-            asked->answer(asked->user, NULL, &c->reason);
-        free(asked);
+        asked->answer(asked->user, NULL, &c->reason);
+        free_asked(c, asked);
     }
     c->last = &c->first;
 }
@@ -174,43 +180,56 @@ static void break_off_by(DatabaseConnection *c, const PGresult *result)
 
 /* ---- what comes ---- */
 
-/* One that may be tried again at once took nothing but its own statement along. */
-static void answer_failed(DatabaseConnection *c, Asked *asked, const PGresult *result)
+static bool is_good(const DatabaseConnection *c, const PGresult *result)
 {
+    ExecStatusType status = c->pq->resultStatus(result);
+
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+/* The transaction is committed by the sync behind its statement, which may fail or never be
+ * answered: a result that came is no answer before. */
+static void keep_result(DatabaseConnection *c, Asked *asked, PGresult *result)
+{
+    c->pq->clear(asked->result);
+    asked->result = result;
+    /* One that may be tried again at once took nothing but its own statement along. */
+    if (!is_good(c, result) && database_fault_of_result(c->pq, c->pg, result) != FAULT_CONFLICT)
+        break_off_by(c, result); /* answered with all others */
+}
+
+static void answer(DatabaseConnection *c, const Asked *asked)
+{
+    const DatabaseResult rows = {c->pq, asked->result};
     _cleanup_failure_ Failure f = {0};
 
-    if (database_fault_of_result(c->pq, c->pg, result) != FAULT_CONFLICT) {
-        break_off_by(c, result);
-        return; /* answered with all others */
+    if (asked->result && is_good(c, asked->result)) {
+        asked->answer(asked->user, &rows, NULL);
+        return;
     }
-    (void)database_fail_query(c->pq, c->pg, result, &f);
-    asked->answered = true;
+    (void)database_fail_query(c->pq, c->pg, asked->result, &f);
     asked->answer(asked->user, NULL, &f);
 }
 
-static void answer(DatabaseConnection *c, const PGresult *result)
+static void answer_first(DatabaseConnection *c)
 {
-    const DatabaseResult rows = {c->pq, result};
-    ExecStatusType status = c->pq->resultStatus(result);
     Asked *asked = c->first;
 
-    if (!asked)
-        return;
-    if (status == PGRES_PIPELINE_SYNC) {
-        c->first = asked->next;
-        if (!c->first)
-            c->last = &c->first;
-        free(asked);
-        return;
-    }
-    if (asked->answered)
-        return;
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        answer_failed(c, asked, result);
+    c->first = asked->next;
+    if (!c->first)
+        c->last = &c->first;
+    answer(c, asked);
+    free_asked(c, asked);
+}
+
+static void take_result(DatabaseConnection *c, PGresult *result)
+{
+    if (c->pq->resultStatus(result) != PGRES_PIPELINE_SYNC) {
+        keep_result(c, c->first, result);
         return;
     }
-    asked->answered = true;
-    asked->answer(asked->user, &rows, NULL);
+    c->pq->clear(result);
+    answer_first(c);
 }
 
 static void read_notifications(DatabaseConnection *c)
@@ -237,8 +256,7 @@ static void read_results(DatabaseConnection *c)
         PGresult *result = c->pq->getResult(c->pg);
 
         if (result)
-            answer(c, result);
-        c->pq->clear(result);
+            take_result(c, result);
         if (c->pq->status(c->pg) == CONNECTION_BAD)
             break_off(c);
     }

@@ -26,6 +26,8 @@ enum {
     COLUMN_FIRST_ATTEMPT,
     COLUMN_SIZE,
     COLUMN_CONTENT,
+    COLUMN_RECORD,
+    COLUMN_WARNED,
 };
 
 DatabaseMessage *database_message_new(DatabaseSource *d, int64_t number)
@@ -70,6 +72,9 @@ void database_message_free(DatabaseMessage *m)
     buffer_done(&m->delivered);
     buffer_done(&m->refused);
     buffer_done(&m->end);
+    buffer_done(&m->history);
+    buffer_done(&m->notice);
+    free(m->told);
     failure_done(&m->defect);
     close_p(&m->fd);
     free(m);
@@ -149,6 +154,18 @@ static int take_envelope(DatabaseMessage *m, const DatabaseResult *rows, unsigne
     return r == -EINVAL ? -EBADMSG : r;
 }
 
+static int take_record(DatabaseMessage *m, const DatabaseResult *rows, unsigned row)
+{
+    size_t n;
+    const char *lines;
+
+    m->warned = database_result_truth(rows, row, COLUMN_WARNED);
+    if (database_result_is_null(rows, row, COLUMN_RECORD))
+        return 0;
+    lines = database_result_bytes(rows, row, COLUMN_RECORD, &n);
+    return buffer_append(&m->history, lines, n) < 0 ? -ENOMEM : buffer_append(&m->history, "\n", 1);
+}
+
 int database_message_take_row(
     DatabaseMessage *m, const DatabaseResult *rows, unsigned row, Failure *f)
 {
@@ -168,6 +185,8 @@ int database_message_take_row(
             return -ENOMEM;
         m->fetched = m->size;
     }
+    if (take_record(m, rows, row) < 0)
+        return -ENOMEM;
     return take_envelope(m, rows, row, f);
 }
 

@@ -32,6 +32,11 @@ struct DatabaseMessage {
     Buffer lines;              /* of the record, with commas between them; not yet written */
     Buffer delivered, refused; /* numbers of rows, likewise */
     bool last_line;            /* the attempt's last line is among them */
+    Buffer history;            /* of the record: what was said last of each recipient */
+    bool noticed;              /* whether somebody is to be told was seen */
+    bool warned;               /* somebody was told that it waits */
+    char *told;                /* who is told of this end; NULL: nobody */
+    Buffer notice;             /* how, in base64 */
     Buffer end;                /* what is to be written of its end: see write() in schema-1.sql */
     usec_t due;                /* END_DEFERRED, or set aside: realtime */
     bool ends;                 /* it is settled, and that is to be written */

@@ -71,13 +71,18 @@ int database_message_record(HeldMessage *message, usec_t now, const char *recipi
     Buffer *list = outcome->kind == DELIVERY_DELIVERED ? &m->delivered
                    : outcome->kind == DELIVERY_REFUSED ? &m->refused
                                                        : NULL;
-    size_t before = buffer_size(&m->lines), n_list = list ? buffer_size(list) : 0;
+    size_t before = buffer_size(&m->lines), n_list = list ? buffer_size(list) : 0,
+           n_history = buffer_size(&m->history);
     int r = spool_record_outcome(&m->lines, now, recipient, attempt, outcome, &spool_via);
 
+    if (r >= 0)
+        r = buffer_append(
+            &m->history, buffer_data(&m->lines) + before, buffer_size(&m->lines) - before);
     if (r >= 0 && list)
         r = note_outcome(m, find_recipient(m, recipient), list);
     if (r < 0) {
         buffer_truncate(&m->lines, before);
+        buffer_truncate(&m->history, n_history);
         if (list)
             buffer_truncate(list, n_list);
         return r;
@@ -86,26 +91,37 @@ int database_message_record(HeldMessage *message, usec_t now, const char *recipi
     return 0;
 }
 
+static int add_last_line(const MessageEnd *end, Buffer *lines)
+{
+    switch (end->kind) {
+    case END_SENT: return end->keep ? spool_record_sent(lines, end->now) : 0;
+    case END_DEFERRED:
+        return spool_record_retry(lines, end->now, end->attempt, end->next, end->hint);
+    case END_FAILED:
+        return spool_record_failed(lines, end->now, end->error, end->text ?: "", end->hint);
+    default: return 0;
+    }
+}
+
 static int gather_last_line(DatabaseMessage *m, const MessageEnd *end)
 {
-    size_t before = buffer_size(&m->lines);
+    size_t before = buffer_size(&m->lines), middle;
     int r = 0;
 
     if (m->last_line)
         return 0;
-    switch (end->kind) {
-    case END_SENT: r = end->keep ? spool_record_sent(&m->lines, end->now) : 0; break;
-    case END_DEFERRED:
-        r = spool_record_retry(&m->lines, end->now, end->attempt, end->next, end->hint);
-        break;
-    case END_FAILED:
-        r = spool_record_failed(&m->lines, end->now, end->error, end->text ?: "", end->hint);
-        break;
-    case END_RETURNED: break;
-    }
-    if (r < 0)
+    if (m->told && end->kind == END_DEFERRED)
+        r = spool_record_warned(&m->lines, end->now);
+    middle = buffer_size(&m->lines);
+    if (middle > before)
+        join(&m->lines);
+    if (r >= 0)
+        r = add_last_line(end, &m->lines);
+    if (r < 0) {
+        buffer_truncate(&m->lines, before);
         return r;
-    if (buffer_size(&m->lines) > before)
+    }
+    if (buffer_size(&m->lines) > middle)
         join(&m->lines);
     m->last_line = true;
     return 0;
@@ -164,6 +180,17 @@ static usec_t due_of(const MessageEnd *end)
     return end->kind == END_RETURNED ? returned_until(end) : 0;
 }
 
+static int form_notice(const DatabaseMessage *m, Buffer *out)
+{
+    int r = buffer_append_string(out, ",\"notice\":\"");
+
+    if (r >= 0)
+        r = buffer_append(out, buffer_data(&m->notice), buffer_size(&m->notice));
+    if (r >= 0)
+        r = buffer_append_string(out, "\"");
+    return r < 0 ? r : add_text(out, "notice_to", m->told);
+}
+
 static int form(DatabaseMessage *m, const MessageEnd *end, Buffer *out)
 {
     int r = buffer_appendf(out, ",\"state\":\"%s\"", state_of(m, end));
@@ -175,6 +202,8 @@ static int form(DatabaseMessage *m, const MessageEnd *end, Buffer *out)
             (unsigned long long)(m->base.first_attempt > 0 ? m->base.first_attempt : end->now));
     if (r >= 0 && m->due > 0)
         r = buffer_appendf(out, ",\"due\":%llu", (unsigned long long)m->due);
+    if (r >= 0 && m->told)
+        r = form_notice(m, out);
     if (r < 0 || end->kind != END_FAILED)
         return r;
     r = buffer_appendf(out, ",\"error\":%d", end->error);

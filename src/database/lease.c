@@ -104,6 +104,8 @@ static void come_alive(DatabaseSource *d)
     database_write_now(d);
     database_read_on(d);
     database_ripen(d);
+    if (d->flush)
+        database_flush(d);
     database_claim(d);
     (void)sd_event_source_set_time_relative(d->tick, TICK);
     (void)sd_event_source_set_enabled(d->tick, SD_EVENT_ON);
@@ -132,7 +134,8 @@ static void begin(DatabaseSource *d)
                        on_begun, d) >= 0;
 }
 
-/* Others have what this daemon held. What is at a relay at this moment cannot be called back. */
+/* What this daemon held is ready for all. What is at a relay at this moment cannot be called back:
+ * it is claimed by its number before others come to it, if they have not. */
 static void lose(DatabaseSource *d)
 {
     _cleanup_failure_ Failure f = {0};
@@ -140,6 +143,7 @@ static void lose(DatabaseSource *d)
     d->alive = false;
     d->daemon = 0;
     database_drop_waiting(d);
+    database_write_claims(d);
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
         "this daemon was not heard of there for longer than its lease (%s), and others have taken "
         "what it held; it begins anew",

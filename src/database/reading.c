@@ -17,7 +17,7 @@ static const char claim_statement[] =
     "SELECT message, arrived::text::bigint, seen::text FROM outbox.claim($1, $2, $3, $4, $5, $6)";
 static const char read_statement[] =
     "SELECT message, queued, uid, lane, sender, sender_parameters, recipients, attempts, "
-    "first_attempt, size, content FROM outbox.read($1, $2, $3)";
+    "first_attempt, size, content, record, warned FROM outbox.read($1, $2, $3)";
 static const char content_statement[] = "SELECT outbox.content($1, $2, $3)";
 
 static void read_envelopes(DatabaseSource *d);
@@ -264,47 +264,65 @@ void database_read_on(DatabaseSource *d)
 typedef struct Claiming {
     DatabaseSource *database;
     size_t lane, most;
+    unsigned scan; /* as that of the claims, when it was asked */
 } Claiming;
+
+/* A message that is being sent since before the lease was lost, and that is ours anew. */
+static DatabaseMessage *find_in_flight(const DatabaseSource *d, int64_t number)
+{
+    for (DatabaseMessage *m = d->held; m; m = m->older)
+        if (m->number == number && !m->spooling)
+            return m;
+    return NULL;
+}
 
 static int hold(DatabaseSource *d, int64_t number)
 {
-    DatabaseMessage *m = database_message_new(d, number);
+    DatabaseMessage *m = find_in_flight(d, number);
 
+    if (m) {
+        m->daemon = d->daemon;
+        return 0;
+    }
+    m = database_message_new(d, number);
     if (!m)
         return -ENOMEM; /* it is read after the next start */
     database_list_add(&d->loading, m);
     return 0;
 }
 
-static void note_row(
-    ClaimsAnswer *answer, const ClaimsLane *lane, int64_t message, uint64_t arrived)
+/* It stands in a row without a message. */
+static const char *find_snapshot(const DatabaseResult *rows)
 {
-    answer->n++;
-    if (claims_is_overtaken(lane, arrived, message)) {
-        answer->n_overtaken++;
-    } else if (arrived > answer->last ||
-               (arrived == answer->last && message > answer->last_message)) {
-        answer->last = arrived;
-        answer->last_message = message;
-    }
+    for (unsigned i = database_result_count(rows); i-- > 0;)
+        if (database_result_is_null(rows, i, 0))
+            return database_result_text(rows, i, 2);
+    return "";
+}
+
+/* How far this claim has come. */
+static int note_claimed(DatabaseSource *d, const Claiming *claiming, const DatabaseResult *rows)
+{
+    ClaimsLane *lane = &d->claims.lanes[claiming->lane];
+    ClaimsAnswer answer;
+
+    if (claims_answer_init(&answer, claiming->most, find_snapshot(rows)) < 0)
+        return -EINVAL;
+    for (unsigned i = 0; i < database_result_count(rows); i++)
+        if (!database_result_is_null(rows, i, 0))
+            claims_answer_add(&answer, lane, (uint64_t)database_result_integer(rows, i, 1),
+                database_result_integer(rows, i, 0));
+    return claims_note(lane, &answer);
 }
 
 static void take_claimed(DatabaseSource *d, const Claiming *claiming, const DatabaseResult *rows)
 {
-    ClaimsLane *lane = &d->claims.lanes[claiming->lane];
-    ClaimsAnswer answer = {.most = claiming->most, .snapshot = ""};
     int r = 0;
 
-    for (unsigned i = 0; i < database_result_count(rows); i++) {
-        if (database_result_is_null(rows, i, 0)) {
-            answer.snapshot = database_result_text(rows, i, 2);
-            continue;
-        }
-        note_row(&answer, lane, database_result_integer(rows, i, 0),
-            (uint64_t)database_result_integer(rows, i, 1));
-        r = MIN(r, hold(d, database_result_integer(rows, i, 0)));
-    }
-    if (claims_note(lane, &answer) < 0)
+    for (unsigned i = 0; i < database_result_count(rows); i++)
+        if (!database_result_is_null(rows, i, 0))
+            r = MIN(r, hold(d, database_result_integer(rows, i, 0)));
+    if (claiming->scan == d->claims.scan && note_claimed(d, claiming, rows) < 0)
         claims_rescan(&d->claims);
     if (r < 0)
         database_tell_trouble(d, r);
@@ -341,7 +359,7 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
         free(claiming);
         return r;
     }
-    *claiming = (Claiming){d, at, most};
+    *claiming = (Claiming){d, at, most, d->claims.scan};
     (void)snprintf(daemon, sizeof(daemon), "%" PRId64, d->daemon);
     (void)snprintf(after, sizeof(after), "%" PRIu64, lane->after);
     (void)snprintf(message, sizeof(message), "%" PRId64, lane->after_message);

@@ -462,10 +462,11 @@ END $$;
 -- What a daemon writes of many messages in one round trip: for each a line {"message", "state", "lines", "delivered",
 -- "refused", "keep", "attempts", "first_attempt", "due", "error", "text", "again"}, the times in microseconds, the state
 -- one of settle()'s, or 'noted'. For each a row: whether it was written, or what failed; the others are written all the
--- same. With "again", a message that was taken from this daemon and has been given to no other since is its own once
+-- same. With "notice", a message in base64, "notice_to" is told of the end by that: `told` is its id, or `words` say why
+-- there is none. With "again", a message that was taken from this daemon and has been given to no other since is its own once
 -- more: what it knows of its recipients is not lost.
 CREATE FUNCTION write(daemon bigint, ends jsonb)
-RETURNS TABLE (message bigint, written boolean, code text, words text)
+RETURNS TABLE (message bigint, written boolean, code text, words text, told bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     one jsonb;
@@ -477,6 +478,7 @@ BEGIN
         message := (one->>'message')::bigint;
         code := NULL;
         words := NULL;
+        told := NULL;
         lines := ARRAY (SELECT value FROM jsonb_array_elements(coalesce(one->'lines', '[]')));
         delivered := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'delivered', '[]')));
         refused := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'refused', '[]')));
@@ -491,6 +493,13 @@ BEGIN
                     coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
                     to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
                     (one->>'error')::int, one->>'text');
+            END IF;
+            IF written AND one ? 'notice' THEN
+                BEGIN
+                    told := put(NULL, '', '', ARRAY[one->>'notice_to'], NULL, decode(one->>'notice', 'base64'), NULL, '', NULL);
+                EXCEPTION WHEN data_exception THEN
+                    words := SQLERRM;
+                END;
             END IF;
         EXCEPTION WHEN OTHERS THEN
             written := false;
@@ -536,10 +545,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
--- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome].
+-- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome]. The record is what it says
+-- last of each recipient, a line each, since the message was given up the last time; and whether somebody was told then
+-- that it waits.
 CREATE FUNCTION read(daemon bigint, messages bigint[], whole int)
 RETURNS TABLE (message bigint, queued bigint, uid bigint, lane text, sender text, sender_parameters text,
-    recipients text, attempts int, first_attempt bigint, size int, content bytea)
+    recipients text, attempts int, first_attempt bigint, size int, content bytea, record text, warned boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT message.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
         message.sender, message.sender_parameters,
@@ -547,8 +558,18 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
             FROM recipient WHERE recipient.message = message.id),
         leased.attempts, (extract(epoch FROM leased.first_attempt) * 1000000)::bigint,
         octet_length(message.content),
-        CASE WHEN octet_length(message.content) <= read.whole THEN message.content END
+        CASE WHEN octet_length(message.content) <= read.whole THEN message.content END,
+        (SELECT string_agg(last.line::text, E'\n') FROM (
+            SELECT DISTINCT ON (r.line->>'recipient') r.line FROM record r
+            WHERE r.message = message.id AND r.id > life.began AND r.line ? 'recipient'
+            ORDER BY r.line->>'recipient', r.id DESC
+        ) AS last),
+        EXISTS (SELECT FROM record r WHERE r.message = message.id AND r.id > life.began AND r.line->>'event' = 'warned')
     FROM leased JOIN message ON message.id = leased.message
+        CROSS JOIN LATERAL (
+            SELECT coalesce(max(r.id), 0) AS began FROM record r
+            WHERE r.message = message.id AND r.line->>'event' = 'failed'
+        ) AS life
     WHERE leased.message = ANY (read.messages) AND leased.daemon = read.daemon
 $$;
 

@@ -96,15 +96,21 @@ static void bring(Source *base, const char *id, _unused_ bool deferred)
         (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
 }
 
+void database_flush(DatabaseSource *d)
+{
+    d->flush = !d->alive;
+    if (d->flush)
+        return;
+    claims_rescan(&d->claims);
+    (void)database_ask(d->connection, "SELECT outbox.flush(10000)", NULL, 0, on_ready, d);
+}
+
 static void flush(Source *base)
 {
     DatabaseSource *d = database_source_from(base);
 
     database_connection_hurry(d->connection);
-    if (!d->alive)
-        return;
-    claims_rescan(&d->claims);
-    (void)database_ask(d->connection, "SELECT outbox.flush(10000)", NULL, 0, on_ready, d);
+    database_flush(d);
 }
 
 static void rest(_unused_ Source *base)
@@ -145,6 +151,7 @@ void database_source_configure(DatabaseSource *d, const Config *config)
     d->keep_sent = config->spool.keep_sent;
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
+    notices_configure(&d->notices, config);
     database_connection_hurry(d->connection);
 }
 
@@ -227,6 +234,7 @@ void database_source_free(DatabaseSource *d)
     claims_done(&d->claims);
     buffer_done(&d->figures);
     (void)sender_rules_unref(d->senders);
+    notices_done(&d->notices);
     (void)worker_unref(d->worker);
     (void)sd_event_unref(d->loop);
     free(d);

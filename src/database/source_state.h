@@ -8,6 +8,7 @@
 #include "database/claims.h"
 #include "database/connection.h"
 #include "database/source.h"
+#include "queue/notices.h"
 #include "settings/senders.h"
 
 /* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
@@ -29,6 +30,7 @@ struct DatabaseSource {
     sd_event *loop;
     Worker *worker;
     SenderRules *senders;
+    Notices notices;
     bool keep_sent, stopping;
     DatabaseConnection *connection;
     sd_event_source *turn;  /* defer: wakes the engine once, before the loop waits */
@@ -39,6 +41,7 @@ struct DatabaseSource {
     bool alive;       /* it stands, as far as is known over the present connection */
     bool beginning;   /* that number, or whether it stands, is asked for */
     usec_t lease_end; /* boottime until which what is held is ours for certain */
+    bool flush;       /* what waits for a time is to be made ready when it stands */
     bool told_idle;   /* that there is nothing to do */
     usec_t renewed, reaped, ripened, rescanned; /* boottime: when it was done last */
     usec_t next_due;                            /* realtime */
@@ -68,6 +71,9 @@ bool database_list_remove(DatabaseList *list, const DatabaseMessage *message);
 
 /* Has the engine take() from the loop, once. */
 void database_wake(DatabaseSource *database);
+
+/* Everything that was tried and waits for a time is ready, when the database is there. */
+void database_flush(DatabaseSource *database);
 
 /* Whether what this daemon holds is its own for certain. */
 bool database_holds(const DatabaseSource *database);

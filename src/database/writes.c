@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "database/lease.h"
+#include "database/notice.h"
 #include "database/trouble.h"
 
 /* Messages, and bytes of what is said of them, in one statement. */
@@ -14,7 +15,7 @@
 #define BATCH_BYTES (1024 * 1024)
 
 static const char write_statement[] =
-    "SELECT message, written, code, words FROM outbox.write($1, $2)";
+    "SELECT message, written, code, words, told FROM outbox.write($1, $2)";
 
 static DatabaseSource *database_of(const DatabaseMessage *m)
 {
@@ -94,16 +95,22 @@ static void end_note(DatabaseSource *d, DatabaseMessage *m)
         unlist(d, m);
 }
 
-/* It is not ours: others have it, or it was written when the connection was lost. Where the lease
- * has ended and this daemon does not know, it learns that first: it may be nobody's yet. */
+/* Where the lease has ended and this daemon does not know, it learns that first: what was taken
+ * from it may be nobody's yet. */
+static bool may_be_nobodys(const DatabaseSource *d, const DatabaseMessage *m)
+{
+    return !m->doubted && !m->unsure && m->daemon == d->daemon;
+}
+
+/* It is not ours: others have it, or it was written when the connection was lost. */
 static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
 {
-    if (!m->writes_end) {
-        database_message_written(m);
-        end_note(d, m);
-        return true; /* told when it is settled */
+    if (!m->writes_end && !m->orphan) {
+        if (!m->ends)
+            unlist(d, m); /* its end says it once more */
+        return true;
     }
-    if (!m->doubted && !m->orphan && !m->unsure && m->daemon == d->daemon) {
+    if (may_be_nobodys(d, m)) {
         m->doubted = true;
         database_renew(d);
         return false;
@@ -115,13 +122,17 @@ static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
     return true;
 }
 
-static void on_written(DatabaseSource *d, DatabaseMessage *m)
+static void on_written(
+    DatabaseSource *d, DatabaseMessage *m, const DatabaseResult *rows, unsigned row)
 {
+    m->daemon = d->daemon;
     database_message_written(m);
-    if (m->writes_end)
-        finish(d, m, 0, NULL);
-    else
+    if (!m->writes_end) {
         end_note(d, m);
+        return;
+    }
+    database_notice_written(m, rows, row);
+    finish(d, m, 0, NULL);
 }
 
 static bool take_answer(DatabaseSource *d, const DatabaseResult *rows, unsigned row)
@@ -137,7 +148,7 @@ static bool take_answer(DatabaseSource *d, const DatabaseResult *rows, unsigned 
     }
     if (!database_result_truth(rows, row, 1))
         return on_not_held(d, m);
-    on_written(d, m);
+    on_written(d, m, rows, row);
     return true;
 }
 
@@ -224,6 +235,14 @@ void database_write_later(DatabaseSource *d, DatabaseMessage *m)
     (void)sd_event_source_set_enabled(d->write, SD_EVENT_ONESHOT);
 }
 
+/* What is to be written of them, if anything is, is written by the lease that comes. */
+void database_write_claims(DatabaseSource *d)
+{
+    for (DatabaseMessage *m = d->held; m; m = m->older)
+        if (!m->orphan)
+            database_write_later(d, m);
+}
+
 /* ---- what the engine asks ---- */
 
 /* It is on its way before anything else is: in front of the next transaction's end. Where there is
@@ -246,9 +265,12 @@ int database_message_settle(
     HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f)
 {
     DatabaseMessage *m = (DatabaseMessage *)message;
-    int r = database_message_end(m, end);
+    int r = database_notice_make(m, end, f);
 
     memccpy(ret_id, m->id, '\0', SOURCE_ID_MAX);
+    if (r < 0)
+        return r;
+    r = database_message_end(m, end);
     if (r < 0)
         return failure_set(f, r, ERROR_MEMORY, "no memory for what became of %s", m->id);
     m->ends = true;

@@ -17,6 +17,9 @@ void database_write_now(DatabaseSource *database);
 /* What was under way may be written, or not: it is written once more. */
 void database_writes_doubt(DatabaseSource *database);
 
+/* Claims those in flight anew, by another lease, where nobody has yet. */
+void database_write_claims(DatabaseSource *database);
+
 /* The operations of SourceOps. */
 int database_message_sync(HeldMessage *message, Failure *f);
 int database_message_settle(

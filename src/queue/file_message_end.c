@@ -109,8 +109,42 @@ static void tell_notice(
 /* Whether somebody may have to hear of this end. */
 static bool tells(const FileMessage *m, const MessageEnd *end)
 {
+    const SpoolHistory *history = spool_claim_history(m->claim);
+
     return end->kind == END_FAILED ||
-           (end->kind == END_DEFERRED && notices_warn(m->attachment->notices, m->claim, end->now));
+           (end->kind == END_DEFERRED &&
+               notices_warn(m->attachment->notices, spool_claim_arrival(m->claim),
+                   history && history->warned, end->now));
+}
+
+static int read_verdicts(const void *record, SpoolVerdictHandler handler, void *user, Failure *f)
+{
+    return spool_record_verdicts(record, handler, user, f);
+}
+
+/* 1 when there is something to tell, and it was made. */
+static int make_notice(FileMessage *m, const MessageEnd *end, Failure *f)
+{
+    Notices *notices = m->attachment->notices;
+    _cleanup_buffer_ Buffer content = {0};
+    const NoticeSubject subject = {
+        .id = spool_claim_id(m->claim),
+        .owner = spool_claim_owner(m->claim),
+        .arrival = spool_claim_arrival(m->claim),
+        .first_attempt = m->base.first_attempt,
+        .message = m->opened,
+        .verdicts = read_verdicts,
+        .record = m->claim,
+    };
+    int r = notices_format(notices, &subject, end, &content, &m->told, f);
+
+    if (r > 0)
+        r = spool_notice_prepare(m->claim, &content, f) ?: 1;
+    if (r > 0)
+        notices_made(notices, &subject, end);
+    else
+        free(TAKE_PTR(m->told));
+    return r < 0 ? notices_give_up(r) : r;
 }
 
 /* The notice is on disk before the record says what it tells: what happens in between is
@@ -126,8 +160,7 @@ static int prepare_notice(FileMessage *m, const MessageEnd *end, Failure *f)
     r = write_lines(m, f);
     if (r < 0)
         return r;
-    r = notices_prepare(
-        m->attachment->notices, m->claim, m->opened, m->base.first_attempt, end, &m->told, &why);
+    r = make_notice(m, end, &why);
     if (r < 0)
         return failure_set(f, r, why.number, "%s", failure_text(&why));
     m->noticed = true;

@@ -8,8 +8,6 @@
 #include "base/errors.h"
 #include "base/idn.h"
 #include "message/dsn.h"
-#include "spool/notice.h"
-#include "spool/record.h"
 
 /* Of a list of thousands, these are named; the record has all. */
 #define NAMED_MAX 1000
@@ -177,13 +175,11 @@ static bool may_tell(Notices *n, uid_t user, const char *to, const MessageEnd *e
     return false;
 }
 
-bool notices_warn(const Notices *n, const SpoolClaim *claim, usec_t now)
+bool notices_warn(const Notices *n, usec_t arrival, bool warned, usec_t now)
 {
-    const SpoolHistory *history = spool_claim_history(claim);
     usec_t after = n->config ? n->config->bounce.delay_warning : 0;
 
-    return after > 0 && clock_age(spool_claim_arrival(claim), now) >= after &&
-           !(history && history->warned);
+    return after > 0 && !warned && clock_age(arrival, now) >= after;
 }
 
 /* ---- making it ---- */
@@ -196,32 +192,29 @@ static usec_t end_of_tries(const Config *config, usec_t first_attempt, const Mes
     return most == 0 || end->kind == END_FAILED ? 0 : usec_add(first_attempt ?: end->now, most);
 }
 
-static int write_notice(const Notices *n, const SpoolClaim *claim, Message *message, Dsn *dsn,
-    const MessageEnd *end, Failure *f)
+static int write_notice(const Notices *n, const NoticeSubject *subject, Dsn *dsn,
+    const MessageEnd *end, Buffer *out, Failure *f)
 {
-    const Envelope *envelope = message_envelope(message);
-    _cleanup_buffer_ Buffer content = {0};
     int r;
 
-    dsn->id = spool_claim_id(claim);
-    dsn->sender_parameters = envelope->sender_parameters;
-    dsn->arrival = spool_claim_arrival(claim);
+    dsn->id = subject->id;
+    dsn->sender_parameters = message_envelope(subject->message)->sender_parameters;
+    dsn->arrival = subject->arrival;
     dsn->reason = end->error == ERROR_EXPIRED ? end->text : NULL; /* else each one's says it */
     dsn->to_sender = strcmp(n->config->bounce.to, BOUNCE_SENDER) == 0;
     dsn->hint = end->hint;
-    dsn->original = message_input(message);
+    dsn->original = message_input(subject->message);
     dsn->original_size_max = n->config->bounce.original_size;
-    r = dsn_format(dsn, &content);
-    if (r < 0)
-        return failure_set_errno(f, r, "%s: cannot write the notice that it failed", dsn->id);
-    return spool_notice_prepare(claim, &content, f);
+    r = dsn_format(dsn, out);
+    return r < 0 ? failure_set_errno(f, r, "%s: cannot write the notice that it failed", dsn->id)
+                 : 1;
 }
 
-/* 1 when there is something to tell, and it was made; else as notices_prepare(). */
-static int prepare(Notices *n, const SpoolClaim *claim, Message *message, const char *to,
-    usec_t first_attempt, const MessageEnd *end, Failure *f)
+/* As notices_format(). */
+static int format(Notices *n, const NoticeSubject *subject, const char *to, const MessageEnd *end,
+    Buffer *out, Failure *f)
 {
-    const Envelope *envelope = message_envelope(message);
+    const Envelope *envelope = message_envelope(subject->message);
     size_t room = MIN(envelope->n_recipients, (size_t)NAMED_MAX);
     _cleanup_free_
     DsnRecipient *failed = calloc(room, sizeof(*failed));
@@ -230,49 +223,46 @@ static int prepare(Notices *n, const SpoolClaim *claim, Message *message, const 
         .list = calloc(envelope->n_recipients, sizeof(Fate))};
     Dsn dsn = {.action = end->kind == END_FAILED ? DSN_FAILED : DSN_DELAYED,
         .to = to,
-        .until = end_of_tries(n->config, first_attempt, end),
+        .until = end_of_tries(n->config, subject->first_attempt, end),
         .recipients = failed};
     int r;
 
     if (!failed || !fates.list)
-        return failure_set_errno(f, -ENOMEM, "%s", spool_claim_id(claim));
-    r = spool_record_verdicts(claim, note, &fates, f);
+        return failure_set_errno(f, -ENOMEM, "%s", subject->id);
+    r = subject->verdicts(subject->record, note, &fates, f);
     if (r < 0)
         return r;
     dsn.n_recipients = select_recipients(&fates, end, failed, room, &dsn.n_more);
-    if (dsn.n_recipients == 0)
+    if (dsn.n_recipients == 0 || !may_tell(n, subject->owner, to, end, f))
         return 0;
-    if (!may_tell(n, spool_claim_owner(claim), to, end, f))
-        return 0;
-    r = write_notice(n, claim, message, &dsn, end, f);
-    if (r < 0)
-        return r;
-    notice_quota_note(&n->quota, spool_claim_owner(claim), kind_of(end));
-    return 1;
+    return write_notice(n, subject, &dsn, end, out, f);
 }
 
-/* What is this notice's own trouble must not keep its message from its end. */
-static int give_up(int error)
+int notices_format(Notices *n, const NoticeSubject *subject, const MessageEnd *end, Buffer *out,
+    char **ret_to, Failure *f)
 {
-    return error_is_common(error) ? error : 0;
-}
-
-int notices_prepare(Notices *n, const SpoolClaim *claim, Message *message, usec_t first_attempt,
-    const MessageEnd *end, char **ret_to, Failure *f)
-{
-    const char *to = message && n->config ? addressee(n->config, message_envelope(message)) : NULL;
+    const char *to = subject->message && n->config
+                         ? addressee(n->config, message_envelope(subject->message))
+                         : NULL;
     int r;
 
     if (!to)
         return 0;
     *ret_to = strdup(to);
     if (!*ret_to)
-        return failure_set_errno(f, -ENOMEM, "%s", spool_claim_id(claim));
-    r = prepare(n, claim, message, to, first_attempt, end, f);
-    if (r <= 0) {
-        free(*ret_to);
-        *ret_to = NULL;
-        return r < 0 ? give_up(r) : 0;
-    }
-    return 1;
+        return failure_set_errno(f, -ENOMEM, "%s", subject->id);
+    r = format(n, subject, to, end, out, f);
+    if (r <= 0)
+        free(TAKE_PTR(*ret_to));
+    return r;
+}
+
+void notices_made(Notices *n, const NoticeSubject *subject, const MessageEnd *end)
+{
+    notice_quota_note(&n->quota, subject->owner, kind_of(end));
+}
+
+int notices_give_up(int error)
+{
+    return error_is_common(error) ? error : 0;
 }

@@ -292,7 +292,7 @@ static int read_verdict(void *user, const char *data, size_t n)
     json_t *line;
     int r = record_line_parse(data, n, &event, &line);
 
-    if (r >= 0 && event == RECORD_DEFERRED)
+    if (r >= 0 && event == RECORD_DEFERRED && !line)
         r = spool_record_line_load(data, n, &line);
     if (r >= 0 && event == RECORD_FAILED)
         r = reader->handler(reader->user, NULL);
@@ -309,6 +309,20 @@ int spool_record_verdicts(
     VerdictReader reader = {handler, user};
 
     return spool_record_read(claim->spool, claim->id, SPOOL_SENDING, read_verdict, &reader, f);
+}
+
+int spool_record_verdicts_parse(const char *data, size_t n, SpoolVerdictHandler handler, void *user)
+{
+    VerdictReader reader = {handler, user};
+    int r = 0;
+
+    for (const char *end = data + n; data < end && r == 0;) {
+        const char *newline = memchr(data, '\n', (size_t)(end - data)) ?: end;
+
+        r = read_verdict(&reader, data, (size_t)(newline - data));
+        data = newline + 1;
+    }
+    return r;
 }
 
 /* ---- asking ---- */

@@ -119,6 +119,10 @@ typedef int (*SpoolVerdictHandler)(void *user, const SpoolVerdict *verdict);
 int spool_record_verdicts(
     const SpoolClaim *claim, SpoolVerdictHandler handler, void *user, Failure *f);
 
+/* The same of `n` bytes in memory. 0, -ENOMEM, or what the handler returned. */
+int spool_record_verdicts_parse(
+    const char *data, size_t n, SpoolVerdictHandler handler, void *user);
+
 /* ---- Lines. Each formats one line into `lines`; spool_record_append() writes them in one write. 0
  * or -ENOMEM. ---- */
 

@@ -42,12 +42,11 @@ class DatabaseTest(RelayTest):
                  "dbname": "postgres", **more}
         return " ".join(f"{name}={value}" for name, value in parts.items())
 
-    def serve(self, relay, conninfo=None, spool=None, **settings):
+    def serve(self, relay, conninfo=None, spool=None, relay_settings=None, **settings):
         """A daemon that delivers from the database to that relay."""
         spool = {"database": conninfo or self.conninfo(), **(spool or {})}
-        relay = self.lab.relay(relay) if isinstance(relay, int) else self.settings(relay, **settings.pop("relay", {}))
-        return self.start(relay, spool=spool,
-                          retry=settings.pop("retry", RETRY), **settings)
+        relay = self.lab.relay(relay) if isinstance(relay, int) else self.settings(relay, **(relay_settings or {}))
+        return self.start(relay, spool=spool, retry=settings.pop("retry", RETRY), **settings)
 
     def put(self, *names, sender="shop@lab.test", content=None, more="", **options):
         """Queues one message to these recipients; its id."""

@@ -183,6 +183,17 @@ class Hosts(SystemTest):
         self.assertEqual(self.end(), {})
         self.assertEqual(len(cluster.sent()), 2, "both have sent some")
 
+    def test_failover(self):
+        """Nothing that was acknowledged is lost, and nothing is sent twice."""
+        cluster = self.cluster(standby=True)
+        cluster.queue(MESSAGES)
+        for daemon in cluster.daemons:
+            self.wait_sent(daemon, 5)
+        cluster.database.crash()
+        cluster.queue(MESSAGES // 4)  # who begins while nobody takes it
+        cluster.standby.promote()
+        self.assertEqual(self.end(), {})
+
     def test_through_pgbouncer(self):
         cluster = self.cluster(pooled=True)
         cluster.queue(MESSAGES)

@@ -38,6 +38,18 @@ class Delivery(DatabaseTest):
         self.assertEqual(sorted(recipients[0] for recipients, _ in relay.accepted),
                          sorted(f"n{n}@lab.test" for n in range(1, 401)))
 
+    def test_a_restored_dump_hides_nothing(self):
+        """Numbers of transactions that are yet to come are not gone on behind."""
+        self.put("old")
+        self.sql("UPDATE outbox.ready SET arrived = (arrived::text::bigint + 1000000)::text::xid8")
+        relay = self.odd()
+        self.serve(relay)
+        self.wait_taken(relay, "old")
+        self.wait_empty()
+        self.put("new")
+        self.wait_taken(relay, "new")
+        self.wait_empty()
+
     def test_an_open_transaction_hides_nothing(self):
         """Messages of a transaction that began first and committed last are not passed by."""
         relay = self.odd()

@@ -5,6 +5,7 @@ import subprocess
 
 import lab
 from database_case import INIT, DatabaseTest
+from process import wait_for
 
 
 class Held(DatabaseTest):
@@ -82,6 +83,9 @@ class Gone(DatabaseTest):
 
         return self.odd(answer)
 
+    def end_lease(self):
+        self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'; SELECT outbox.reap()")
+
     def test_restarted_in_the_middle_of_a_delivery(self):
         def stop():
             self.database.process.signal(signal.SIGINT)  # it does not wait for its clients
@@ -132,10 +136,7 @@ class Gone(DatabaseTest):
 
     def test_lease_lost_while_it_is_sending(self):
         """The message is ready for others, and none has it yet: its end counts."""
-        def lose():
-            self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'; SELECT outbox.reap()")
-
-        relay = self.taking(lose)
+        relay = self.taking(self.end_lease)
         daemon = self.serve(relay)
         self.put("ann")
         self.wait_taken(relay, "ann")
@@ -143,3 +144,88 @@ class Gone(DatabaseTest):
         self.wait_taken(relay, "bob")
         self.wait_empty(40)
         self.assertEqual(relay.copies("ann@lab.test"), 1, daemon.output())
+
+    def test_lease_lost_while_the_relay_takes_its_time(self):
+        """It begins anew before it has the reply: what the relay has already, it does not send once more."""
+        def lose():
+            self.end_lease()
+            wait_for(lambda: self.count("daemon") == 1 and self.count("leased") == 1, "it has begun anew", 60)
+
+        relay = self.taking(lose)
+        daemon = self.serve(relay)
+        self.put("ann")
+        self.wait_log(daemon, "event=database-back", seconds=60)
+        self.wait_empty(40)
+        self.put("bob")
+        self.wait_taken(relay, "ann", "bob")
+
+    def test_lease_lost_between_two_transactions(self):
+        """Who had the message in the first does not get it again."""
+        def answer(talk, verb, argument):
+            if verb == "." and todo:
+                todo.pop()()
+            return "450 4.2.1 later" if verb == "RCPT" and "bob@" in argument and full else None
+
+        todo, full = [self.end_lease], [True]
+        relay = self.odd(answer)
+        daemon = self.serve(relay, relay_settings={"recipients_per_transaction": 1})
+        number = self.put("ann", "bob")
+        self.wait_place(number, "deferred", 40)
+        self.assertEqual(self.sql(f"SELECT outcome FROM outbox.recipient WHERE message = {number} ORDER BY number"),
+                         [["delivered"], [""]])
+        self.assertEqual(sorted(set(self.record(number))), ["deferred", "delivered", "recovered", "retry"])
+        full.clear()
+        daemon.flush()
+        self.wait_taken(relay, "ann", "bob")
+        self.wait_empty()
+
+
+class FailedOver(DatabaseTest):
+    """A primary that is lost with what it had not handed to its synchronous standby."""
+
+    def _drop(self):
+        """It is lost."""
+
+    def setUp(self):
+        super().setUp()
+        self.standby = self.database.standby(self.directory / "standby")
+        self.addCleanup(self.standby.stop)
+
+    def both(self):
+        servers = (self.database, self.standby)
+        return self.conninfo(host=",".join(str(one.directory) for one in servers),
+                             port=",".join(str(one.port) for one in servers), target_session_attrs="read-write",
+                             connect_timeout=2)
+
+    def part(self):
+        """The standby hears no more of the primary, which waits with every commit from now on."""
+        self.standby.sql_alone("ALTER SYSTEM SET primary_conninfo = ''")
+        self.standby.sql("SELECT pg_reload_conf()")
+        wait_for(lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == [["0"]], "the standby is alone")
+
+    def waits_to_commit(self, what):
+        return self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                        f" AND query LIKE '%outbox.{what}(%'") == "1"
+
+    def fail_over(self):
+        self.database.crash()  # whose last words to its clients have the results of what is not committed
+        self.standby.promote()
+        self.database = self.standby
+
+    def test_an_end_that_was_written_and_not_committed(self):
+        """It is written once more, where it is not known: the message is not sent again."""
+        todo = [self.part]
+
+        def answer(talk, verb, argument):
+            if verb in (".", "BDAT") and todo:
+                todo.pop()()
+
+        relay = self.odd(answer)
+        daemon = self.serve(relay, conninfo=self.both())
+        self.put("ann")
+        wait_for(lambda: self.waits_to_commit("write"), lambda: f"the end waits to be committed{self.logs()}")
+        self.fail_over()
+        self.wait_log(daemon, "event=database-back", seconds=40)
+        self.wait_empty()
+        self.put("bob")
+        self.wait_taken(relay, "ann", "bob")

@@ -4,10 +4,25 @@
 #include "database/claims.h"
 #include "unit.h"
 
-static ClaimsAnswer answer(size_t n, uint64_t last, int64_t message, const char *snapshot)
+typedef struct Row {
+    uint64_t arrived;
+    int64_t message;
+} Row;
+
+static int note(ClaimsLane *lane, const char *snapshot, size_t n, const Row *rows)
 {
-    return (ClaimsAnswer){
-        .n = n, .most = 10, .last = last, .last_message = message, .snapshot = snapshot};
+    ClaimsAnswer answer;
+
+    ck_assert_int_eq(claims_answer_init(&answer, 10, snapshot), 0);
+    for (size_t i = 0; i < n; i++)
+        claims_answer_add(&answer, lane, rows[i].arrived, rows[i].message);
+    return claims_note(lane, &answer);
+}
+
+static void check_mark(const ClaimsLane *lane, uint64_t after, int64_t message)
+{
+    ck_assert_uint_eq(lane->after, after);
+    ck_assert_int_eq(lane->after_message, message);
 }
 
 static void check_late(const ClaimsLane *lane, const char *expected)
@@ -23,48 +38,61 @@ START_TEST(transactions_that_are_overtaken_are_remembered_until_they_end)
 {
     Claims claims;
     ClaimsLane *lane;
-    ClaimsAnswer a = answer(2, 20, 7, "12:22:12,15,21");
 
     ck_assert_int_eq(claims_init(&claims), 0);
     lane = &claims.lanes[0];
     check_late(lane, "{}");
-    ck_assert_int_eq(claims_note(lane, &a), 0);
+    ck_assert_int_eq(note(lane, "12:22:12,15,21", 2, (Row[]){{20, 7}, {18, 9}}), 0);
     check_late(lane, "{12,15}"); /* 21 is not passed yet */
-    ck_assert(claims_is_overtaken(lane, 15, 900));
-    ck_assert(claims_is_overtaken(lane, 20, 7));
-    ck_assert(!claims_is_overtaken(lane, 20, 8));
+    check_mark(lane, 20, 7);
     ck_assert(!lane->more);
 
-    a = answer(1, 22, 9, "15:24:15,21");
-    ck_assert_int_eq(claims_note(lane, &a), 0);
+    ck_assert_int_eq(note(lane, "15:24:15,21", 2, (Row[]){{12, 900}, {22, 9}}), 0);
     check_late(lane, "{15,21}");
+    check_mark(lane, 22, 9);
 
-    a = answer(0, 0, 0, "25:25:");
-    ck_assert_int_eq(claims_note(lane, &a), 0);
+    ck_assert_int_eq(note(lane, "25:25:", 2, (Row[]){{15, 901}, {22, 8}}), 0);
     check_late(lane, "{}");
-    ck_assert_uint_eq(lane->after, 22);
+    check_mark(lane, 22, 9);
+    ck_assert_int_eq(note(lane, "25:25:", 1, (Row[]){{22, 10}}), 0);
+    check_mark(lane, 22, 10);
     claims_done(&claims);
 }
 END_TEST
 
 START_TEST(those_of_which_not_all_was_taken_are_asked_again)
 {
+    static const Row overtaken[10] = {
+        {12, 1}, {12, 2}, {12, 3}, {12, 4}, {12, 5}, {12, 6}, {12, 7}, {12, 8}, {12, 9}, {12, 10}};
     Claims claims;
     ClaimsLane *lane;
-    ClaimsAnswer a = answer(1, 20, 1, "12:21:12");
 
     ck_assert_int_eq(claims_init(&claims), 0);
     lane = &claims.lanes[0];
-    ck_assert_int_eq(claims_note(lane, &a), 0);
-    a = answer(10, 0, 0, "22:22:");
-    a.n_overtaken = 10;
-    ck_assert_int_eq(claims_note(lane, &a), 0);
+    ck_assert_int_eq(note(lane, "12:21:12", 1, (Row[]){{20, 1}}), 0);
+    ck_assert_int_eq(note(lane, "22:22:", 10, overtaken), 0);
     check_late(lane, "{12}");
     ck_assert(lane->more);
-    a = answer(3, 0, 0, "22:22:");
-    a.n_overtaken = 3;
-    ck_assert_int_eq(claims_note(lane, &a), 0);
+    ck_assert_int_eq(note(lane, "22:22:", 3, overtaken), 0);
     check_late(lane, "{}");
+    check_mark(lane, 20, 1);
+    claims_done(&claims);
+}
+END_TEST
+
+START_TEST(numbers_that_are_to_come_are_no_mark)
+{
+    Claims claims;
+    ClaimsLane *lane;
+
+    ck_assert_int_eq(claims_init(&claims), 0);
+    lane = &claims.lanes[0];
+    ck_assert_int_eq(note(lane, "30:30:", 3, (Row[]){{900, 1}, {28, 2}, {30, 3}}), 0);
+    check_mark(lane, 28, 2);
+    ck_assert_int_eq(note(lane, "31:31:", 1, (Row[]){{900, 4}}), 0);
+    check_mark(lane, 28, 2);
+    ck_assert_int_eq(note(lane, "32:32:", 2, (Row[]){{30, 5}, {900, 6}}), 0);
+    check_mark(lane, 30, 5);
     claims_done(&claims);
 }
 END_TEST
@@ -72,16 +100,12 @@ END_TEST
 START_TEST(what_is_no_snapshot_is_refused)
 {
     static const char *const texts[] = {"", "12", "12:", "12:x:", ":12:", "x"};
-    Claims claims;
 
-    ck_assert_int_eq(claims_init(&claims), 0);
     for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-        ClaimsAnswer a = answer(1, 5, 1, texts[i]);
+        ClaimsAnswer answer;
 
-        ck_assert_int_lt(claims_note(&claims.lanes[0], &a), 0);
-        ck_assert_uint_eq(claims.lanes[0].after, 0);
+        ck_assert_int_lt(claims_answer_init(&answer, 10, texts[i]), 0);
     }
-    claims_done(&claims);
 }
 END_TEST
 
@@ -103,6 +127,7 @@ START_TEST(lanes_are_known_once_and_not_without_end)
     claims.lanes[1].after = 5;
     claims_rescan(&claims);
     ck_assert_uint_eq(claims.lanes[1].after, 0);
+    ck_assert_uint_eq(claims.scan, 1);
     claims_done(&claims);
 }
 END_TEST
@@ -114,6 +139,7 @@ static Suite *make_suite(void)
 
     tcase_add_test(tests, transactions_that_are_overtaken_are_remembered_until_they_end);
     tcase_add_test(tests, those_of_which_not_all_was_taken_are_asked_again);
+    tcase_add_test(tests, numbers_that_are_to_come_are_no_mark);
     tcase_add_test(tests, what_is_no_snapshot_is_refused);
     tcase_add_test(tests, lanes_are_known_once_and_not_without_end);
     suite_add_tcase(suite, tests);
