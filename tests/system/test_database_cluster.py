@@ -2,8 +2,11 @@
 database itself goes down."""
 
 import os
+import signal
 import subprocess
+import time
 
+import hosts
 import lab
 import postgresql
 from case import SystemTest
@@ -182,6 +185,27 @@ class Hosts(SystemTest):
         cluster.queue(MESSAGES)
         self.assertEqual(self.end(), {})
         self.assertEqual(len(cluster.sent()), 2, "both have sent some")
+
+    def test_killed_stopped_and_cut_off(self):
+        """One of four is killed, one stopped for longer than its lease, one cut off from the database."""
+        cluster = self.cluster(daemons=4, faults=10)
+        killed, stopped, cut, _ = cluster.daemons
+        cluster.queue(MESSAGES)
+        for daemon in cluster.daemons[:3]:
+            self.wait_sent(daemon, 5)
+        cluster.trouble(killed, "killed")
+        killed.kill()
+        away = cluster.trouble(stopped, "stopped")
+        stopped.process.signal(signal.SIGSTOP)
+        lost = cluster.trouble(cut, "cut off")
+        cut.host.cut_from(hosts.DATABASE)
+        cluster.end_leases(killed, stopped, cut, wait=bool(WANTED))
+        stopped.process.signal(signal.SIGCONT)
+        cut.host.join_to(hosts.DATABASE)
+        away.end = lost.end = time.monotonic() + 5
+        killed.start()
+        cluster.queue(MESSAGES // 4)
+        self.end()
 
     def test_failover(self):
         """Nothing that was acknowledged is lost, and nothing is sent twice."""

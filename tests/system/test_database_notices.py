@@ -24,7 +24,8 @@ class Notices(DatabaseTest):
         number = self.put("ann", "bad")
         self.wait_place(number, "ended")
         text = self.report(relay)
-        for words in (b"From: Mail Delivery System", b"<bad@lab.test>", b"Status: 5.1.1", b"no such user", b"Subject: Your order"):
+        for words in (b"From: Mail Delivery System", b"<bad@lab.test>", b"Status: 5.1.1", b"no such user",
+                      b"Subject: Your order"):
             self.assertIn(words, text)
         self.assertNotIn(b"ann@lab.test", text)
         self.wait_log(daemon, f"event=notice id={number}")
