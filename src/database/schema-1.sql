@@ -159,10 +159,14 @@ BEGIN
     END IF;
 END $$;
 
--- Daemons look for messages in the lanes that are here.
+-- Daemons look for messages in the lanes that are here, one after the other: nobody makes them look in too many.
 CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
+        IF (SELECT count(*) FROM lane) >= 200 THEN
+            RAISE EXCEPTION 'outbox: the lane "%" would be the 201st', know_lane.name USING ERRCODE = '22023',
+                HINT = 'Name one of those that are there: SELECT outbox.lanes(), as an operator.';
+        END IF;
         INSERT INTO lane VALUES (know_lane.name) ON CONFLICT DO NOTHING;
     END IF;
 END $$;
@@ -172,16 +176,25 @@ CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER 
 $$;
 
 -- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
--- here it is seen to that it can be written down as one.
+-- here it is seen to that it can be written down as one. Patterns are E'', which a caller's standard_conforming_strings
+-- does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
         WHEN octet_length(address) > 1000 THEN 'it is longer than 1000 octets'
-        WHEN address ~ '[\x01-\x20\x7f<>]' AND address !~ '^"' THEN 'it has a blank, a control character or an angle bracket'
-        WHEN address ~ '[\x01-\x1f\x7f]' THEN 'it has a control character'
+        WHEN address ~ E'[\\x01-\\x1f\\x7f-\\x9f]' THEN 'it has a control character'
+        WHEN address ~ '^"' AND address !~ E'^"([^"\\\\]|\\\\.)*"@[^" <>@]+$'
+            THEN 'what is in quotation marks has no end, or no domain follows'
+        WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
     END
+$$;
+
+-- What was appended in this transaction, as one; NULL where nothing was.
+CREATE FUNCTION gather() RETURNS bytea LANGUAGE sql SET search_path FROM CURRENT AS $$
+    WITH mine AS (DELETE FROM piece WHERE piece.xact = pg_current_xact_id() RETURNING piece.id, piece.data)
+    SELECT string_agg(mine.data, '' ORDER BY mine.id) FROM mine
 $$;
 
 -- A message is queued, with all that can be said of it. The content that is NULL is what was appended in this transaction.
@@ -210,8 +223,18 @@ BEGIN
             HINT = 'It has up to 32 letters, digits, "_", "." and "-", a letter or digit first.';
     ELSIF cardinality(put.parameters) > 0 AND cardinality(put.parameters) <> cardinality(put.recipients) THEN
         RAISE EXCEPTION 'outbox: there are not as many parameters as recipients' USING ERRCODE = '22023';
-    ELSIF concat(put.sender_parameters, array_to_string(put.parameters, '')) ~ '[^\x20-\x7e]' THEN
+    ELSIF concat(put.sender_parameters, array_to_string(put.parameters, '')) ~ E'[^\\x20-\\x7e]' THEN
         RAISE EXCEPTION 'outbox: a parameter has a character that is not printable ASCII' USING ERRCODE = '22023';
+    ELSIF cardinality(put.recipients) > 20000 THEN
+        RAISE EXCEPTION 'outbox: there are more than 20000 recipients' USING ERRCODE = '22023',
+            HINT = 'Queue several messages.';
+    ELSIF octet_length(put.sender_parameters) > 1000
+            OR EXISTS (SELECT FROM unnest(put.parameters) AS one (text) WHERE octet_length(one.text) > 1000) THEN
+        RAISE EXCEPTION 'outbox: parameters are longer than 1000 octets' USING ERRCODE = '22023';
+    ELSIF put.not_before > clock_timestamp() + interval '3 years' THEN
+        RAISE EXCEPTION 'outbox: the time not to be sent before is more than three years away' USING ERRCODE = '22023';
+    ELSIF put.uid NOT BETWEEN 0 AND 4294967294 THEN
+        RAISE EXCEPTION 'outbox: % is no number of a user', put.uid USING ERRCODE = '22023';
     END IF;
     FOREACH one IN ARRAY put.recipients LOOP
         fault := address_fault(one);
