@@ -243,8 +243,7 @@ BEGIN
         END IF;
     END LOOP;
     IF whole IS NULL THEN
-        WITH mine AS (DELETE FROM piece WHERE piece.xact = pg_current_xact_id() RETURNING piece.id, piece.data)
-        SELECT string_agg(mine.data, '' ORDER BY mine.id) INTO whole FROM mine;
+        whole := gather();
     END IF;
     IF whole IS NULL OR octet_length(whole) = 0 THEN
         RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
@@ -824,29 +823,37 @@ CREATE FUNCTION tag() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET sear
     WHERE datname = current_database() GROUP BY oid
 $$;
 
--- A message has come, and is not delivered yet: its id, or NULL when one with that key is here already and is. One that
--- had come before with that key, and was not, is forgotten. Times are in microseconds, a recipient is [address,
--- parameters, outcome].
+-- A message that is not to be here any more, nor its key: what moves has a key of the place that it comes from.
+CREATE FUNCTION forget(messages bigint[]) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+    DELETE FROM used_key USING message AS m
+        WHERE m.id = ANY (forget.messages) AND m.key LIKE 'move %' AND used_key.role = m.role AND used_key.key = m.key;
+    DELETE FROM message WHERE id = ANY (forget.messages);
+$$;
+
+-- A message has come, and is not delivered yet: its id, or NULL when one with that key has been here in the last week, or
+-- is. One that had come before with that key, and is not delivered, is forgotten. The content was appended in this
+-- transaction. Times are in microseconds, a recipient is [address, parameters, outcome].
 CREATE FUNCTION arrive(
-    mover text, key text, uid bigint, lane text, sender text, sender_parameters text, content bytea, recipients jsonb,
+    mover text, key text, uid bigint, lane text, sender text, sender_parameters text, recipients jsonb,
     queued bigint, lines jsonb, was text, attempts int, first_attempt bigint, due bigint
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    new_id bigint;
+    new_id bigint := nextval(pg_get_serial_sequence('message', 'id'));
+    earlier bigint[];
 BEGIN
-    WITH earlier AS (
+    WITH gone AS (
         DELETE FROM aside WHERE aside.mover = arrive.mover
             AND message IN (SELECT id FROM message WHERE key = arrive.key AND role = session_user) RETURNING message
-    ) DELETE FROM message WHERE id IN (SELECT message FROM earlier);
-    INSERT INTO message (key, uid, lane, sender, sender_parameters, content, queued)
-        VALUES (arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters, arrive.content,
-            to_timestamp(arrive.queued / 1e6))
-        ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING
-        RETURNING id INTO new_id;
-    IF new_id IS NULL THEN
+    ) SELECT array_agg(message) INTO earlier FROM gone;
+    PERFORM forget(earlier);
+    INSERT INTO used_key (key, message) VALUES (arrive.key, new_id) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    INSERT INTO message (id, key, uid, lane, sender, sender_parameters, content, queued) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
+            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6));
     PERFORM know_lane(arrive.lane);
     INSERT INTO recipient (message, number, address, parameters, outcome)
         SELECT new_id, ordinality - 1, value->>0, value->>1, value->>2
@@ -896,7 +903,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH forgotten AS (
         DELETE FROM aside WHERE aside.message = not_arrived.message AND aside.mover = not_arrived.mover
             AND not_arrived.mover LIKE 'from %' RETURNING message
-    ) DELETE FROM message WHERE id IN (SELECT message FROM forgotten)
+    ) SELECT forget(array_agg(message)) FROM forgotten
 $$;
 
 -- What is aside for that mover.
@@ -940,7 +947,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    DELETE FROM message WHERE id = depart_for_good.message;
+    PERFORM forget(ARRAY[depart_for_good.message]);
     INSERT INTO departed (mover, message) VALUES (depart_for_good.mover, depart_for_good.message);
     RETURN true;
 END $$;
