@@ -312,6 +312,13 @@ CREATE FUNCTION submit_as(
     SELECT put(uid, sender, sender_parameters, recipients, parameters, message, key, lane, not_before)
 $$;
 
+-- How many messages of each user of a machine are there that have not been sent.
+CREATE FUNCTION waiting() RETURNS TABLE (uid bigint, messages bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT m.uid, count(*) FROM message m WHERE m.uid IS NOT NULL
+        AND NOT EXISTS (SELECT FROM ended e WHERE e.message = m.id AND e.state = 'sent') GROUP BY m.uid
+$$;
+
 -- Delivering -------------------------------------------------------------------------------------------------
 
 -- A daemon begins: its id. `lease` is how long what it holds is its own after it was heard of last.
@@ -973,11 +980,14 @@ END $$;
 -- Rights -----------------------------------------------------------------------------------------------------
 
 -- The functions that are for others than the owner: those that are run as the owner. A producer queues; a daemon
--- delivers; an operator looks at everything and changes it, and may deliver by hand.
+-- delivers, and queues what is handed to it; an operator looks at everything and changes it, and may deliver by hand.
+-- What is not named here is the operator's.
 CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
-        WHEN 'daemon' THEN proname NOT IN ('list', 'record_of', 'envelope_of', 'figures', 'daemons', 'change')
+        WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
+            'daemon_renew', 'daemon_end', 'reap', 'ripen', 'claim', 'keep_only', 'read', 'content', 'note', 'settle',
+            'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false
     END ORDER BY proname, oid
