@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "daemon/submit_database.h"
 #include "daemon/submit_server.h"
 #include "daemon/submit_socket.h"
 #include "queue/timer.h"
@@ -22,6 +23,11 @@
 #define COUNT_EVERY (5 * USEC_PER_SEC)
 #define LINGER_MAX (2 * USEC_PER_MSEC)
 #define GROUPS_MAX 4096 /* supplementary groups of a process that are looked at */
+
+SubmitPlace submit_place(const Submit *submit)
+{
+    return (SubmitPlace){submit->config->spool.directory, submit->config->spool.database};
+}
 
 /* ---- groups of messages ---- */
 
@@ -42,7 +48,7 @@ static int on_committed(
 {
     SubmitItem *items[SUBMIT_GROUP_MAX];
     Submit *submit = user;
-    size_t n = submit_commit_end(submit->commit, items);
+    size_t n = submit_commit_end(submit->commit, items, &submit->link);
 
     submit->committed = sd_event_source_disable_unref(submit->committed);
     (void)job_free(TAKE_PTR(submit->commit));
@@ -114,7 +120,8 @@ static int begin(Submit *submit)
     submit->n_ready = 0;
     submit->began = clock_monotonic();
     timer_disarm(submit->linger);
-    r = submit_commit(submit->worker, submit->config->spool.directory, items, n, &submit->commit);
+    r = submit_commit(
+        submit->worker, submit_place(submit), &submit->link, items, n, &submit->commit);
     if (r >= 0 && sd_event_add_io(submit->loop, &submit->committed, job_fd(submit->commit), EPOLLIN,
                       on_committed, submit) < 0)
         return -ENOMEM;
@@ -169,7 +176,7 @@ bool submit_recount(Submit *submit)
         return true;
     if (submit->counted_at > 0 && clock_monotonic() < submit->counted_at + COUNT_EVERY)
         return false;
-    if (submit_count(submit->worker, submit->config->spool.directory, &submit->count) < 0)
+    if (submit_count(submit->worker, submit_place(submit), &submit->count) < 0)
         return false;
     submit_users_begin_count(&submit->users);
     if (sd_event_add_io(submit->loop, &submit->counted, job_fd(submit->count), EPOLLIN, on_counted,
@@ -395,6 +402,8 @@ int submit_new(sd_event *loop, Worker *worker, Config *config, const char *const
     submit->worker = worker_ref(worker);
     submit->config = config_ref(config);
     submit->overrides = overrides;
+    if (config->spool.database && submit_link_new(config->spool.database, &submit->link) < 0)
+        return failure_set_errno(f, -ENOMEM, "cannot open the submission socket");
     r = submit_socket_open(&config->spool, &submit->fd, &submit->path, f);
     if (r < 0 || submit->fd < 0)
         return r;
@@ -440,6 +449,7 @@ void submit_free(Submit *submit)
     (void)sd_event_source_disable_unref(submit->listener);
     (void)job_free(submit->commit);
     (void)job_free(submit->count);
+    submit_link_free(submit->link);
     submit_users_done(&submit->users);
     submit_socket_close(submit->fd, submit->path);
     (void)worker_unref(submit->worker);

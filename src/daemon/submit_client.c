@@ -131,7 +131,7 @@ static int on_written(
 static void write_piece(SubmitClient *c)
 {
     Submit *submit = c->submit;
-    int r = submit_write(submit->worker, submit->config->spool.directory, c->item, &c->job);
+    int r = submit_write(submit->worker, submit_place(submit), c->item, &c->job);
 
     if (r >= 0) {
         c->item = NULL;
@@ -201,9 +201,7 @@ void submit_client_counted(SubmitClient *c)
 
 static int answer(SubmitClient *c, const SubmitItem *item)
 {
-    const char *name = strrchr(item->path, '/') + 1, *dot = strrchr(name, '.');
-
-    return buffer_appendf(&c->out, "OK %.*s\n", (int)(dot - name), name);
+    return item->id ? buffer_appendf(&c->out, "OK %s\n", item->id) : -ENOMEM;
 }
 
 void submit_client_committed(SubmitClient *c, SubmitItem *item)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/errors.h"
+#include "base/file.h"
+#include "daemon/submit_database.h"
 #include "spool/spool.h"
 
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
@@ -15,8 +17,12 @@ SubmitItem *submit_item_new(uid_t uid)
 {
     SubmitItem *item = calloc(1, sizeof(*item));
 
-    if (item)
-        item->uid = uid;
+    if (!item)
+        return NULL;
+    item->uid = uid;
+    item->fd = -1;
+    strcpy(item->key, "submit ");
+    file_random_name(item->key + strlen(item->key), SUBMIT_KEY_SIZE - strlen(item->key) - 1);
     return item;
 }
 
@@ -27,7 +33,8 @@ void submit_item_free(SubmitItem *item)
     spool_writer_free(item->writer);
     buffer_done(&item->data);
     failure_done(&item->failure);
-    free(item->path);
+    close_p(&item->fd);
+    free(item->id);
     free(item);
 }
 
@@ -44,27 +51,29 @@ static const JobKind discarding = {"discarding", run_nothing, drop_item, .limit 
 
 void submit_item_discard(Worker *worker, SubmitItem *item)
 {
-    if (item && (!item->writer || worker_submit(worker, &discarding, NULL, item, NULL) < 0))
+    bool has_file = item && (item->writer || item->fd >= 0);
+
+    if (item && (!has_file || worker_submit(worker, &discarding, NULL, item, NULL) < 0))
         submit_item_free(item);
 }
 
 /* ---- writing ---- */
 
 typedef struct Task {
-    char *directory;
-    char user[24]; /* of one item */
+    char *directory;  /* NULL: they go to the database */
+    char user[24];    /* of one item */
+    SubmitLink *link; /* to it, for a group */
     size_t n;
     SubmitItem *items[];
 } Task;
 
-static Task *task_new(const char *directory, SubmitItem **items, size_t n)
+static Task *task_new(SubmitPlace place, SubmitItem **items, size_t n)
 {
     Task *task = calloc(1, sizeof(*task) + n * sizeof(task->items[0]));
 
     if (!task)
         return NULL;
-    task->directory = strdup(directory);
-    if (!task->directory) {
+    if (!place.database && !(task->directory = strdup(place.directory))) {
         free(task);
         return NULL;
     }
@@ -79,12 +88,19 @@ static void drop_task(void *argument)
 
     for (size_t i = 0; i < task->n; i++)
         submit_item_free(task->items[i]);
+    submit_link_free(task->link);
     free(task->directory);
     free(task);
 }
 
 /* The first octets of a message that begins with a byte order mark are no field's, with the mark
  * behind another line. */
+static void skip_mark(SubmitItem *item)
+{
+    if (buffer_size(&item->data) >= 3 && memcmp(buffer_data(&item->data), BYTE_ORDER_MARK, 3) == 0)
+        buffer_consume(&item->data, 3);
+}
+
 static int begin(SubmitItem *item, const char *directory, SpoolWriter *beside)
 {
     int r = beside ? spool_writer_new_beside(beside, &item->writer, &item->failure)
@@ -92,8 +108,7 @@ static int begin(SubmitItem *item, const char *directory, SpoolWriter *beside)
 
     if (r >= 0)
         r = spool_writer_submit(item->writer, item->uid, &item->failure);
-    if (buffer_size(&item->data) >= 3 && memcmp(buffer_data(&item->data), BYTE_ORDER_MARK, 3) == 0)
-        buffer_consume(&item->data, 3);
+    skip_mark(item);
     return r;
 }
 
@@ -108,20 +123,41 @@ static void write_item(SubmitItem *item, const char *directory, SpoolWriter *bes
     item->error = MIN(r, 0);
 }
 
+/* Until it is complete: a transaction is not left open for who sends it. */
+static void write_aside(SubmitItem *item)
+{
+    int r;
+
+    if (item->fd < 0) {
+        item->fd = file_scratch();
+        skip_mark(item);
+    }
+    r = item->fd < 0 ? item->fd
+                     : file_write_all(item->fd, buffer_data(&item->data), buffer_size(&item->data));
+    buffer_clear(&item->data);
+    item->error = r < 0 ? failure_set_errno(&item->failure, r,
+                              "cannot keep the message in a temporary file; TMPDIR of outboxd "
+                              "names another directory")
+                        : 0;
+}
+
 static void run_write(void *argument)
 {
     Task *task = argument;
 
-    write_item(task->items[0], task->directory, NULL);
+    if (task->directory)
+        write_item(task->items[0], task->directory, NULL);
+    else
+        write_aside(task->items[0]);
 }
 
 /* A user who sends much leaves a thread for others. */
 static const JobKind writing = {
     "writing submissions", run_write, drop_task, .limit = 4, .limit_of_key = 2};
 
-int submit_write(Worker *worker, const char *directory, SubmitItem *item, Job **ret)
+int submit_write(Worker *worker, SubmitPlace place, SubmitItem *item, Job **ret)
 {
-    Task *task = task_new(directory, &item, 1);
+    Task *task = task_new(place, &item, 1);
     int r;
 
     if (!task)
@@ -145,13 +181,20 @@ SubmitItem *submit_write_end(Job *job)
 
 /* ---- together ---- */
 
-static void run_commit(void *argument)
+/* "DIRECTORY/ID.queued". */
+static char *id_of(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1, *dot = strrchr(name, '.');
+
+    return strndup(name, (size_t)(dot - name));
+}
+
+static void commit_to_directory(Task *task)
 {
     SpoolWriter *writers[SUBMIT_GROUP_MAX], *beside = NULL;
     SubmitItem *items[SUBMIT_GROUP_MAX];
     Failure failures[SUBMIT_GROUP_MAX] = {0};
     char *paths[SUBMIT_GROUP_MAX];
-    Task *task = argument;
     size_t n = 0;
 
     for (size_t i = 0; i < task->n; i++) {
@@ -169,49 +212,81 @@ static void run_commit(void *argument)
     if (n > 0)
         (void)spool_writer_commit_all(writers, n, paths, failures);
     for (size_t i = 0; i < n; i++) {
-        items[i]->path = paths[i];
         items[i]->failure = failures[i];
         items[i]->error = paths[i] ? 0 : -EIO;
+        items[i]->id = paths[i] ? id_of(paths[i]) : NULL;
+        free(paths[i]);
     }
+}
+
+static void commit_to_database(Task *task)
+{
+    for (size_t i = 0; i < task->n; i++)
+        if (task->items[i]->fd >= 0)
+            write_aside(task->items[i]);
+        else
+            skip_mark(task->items[i]);
+    submit_link_put(task->link, task->items, task->n);
+}
+
+static void run_commit(void *argument)
+{
+    Task *task = argument;
+
+    if (task->directory)
+        commit_to_directory(task);
+    else
+        commit_to_database(task);
 }
 
 static const JobKind committing = {"queueing submissions", run_commit, drop_task, .limit = 1};
 
-int submit_commit(Worker *worker, const char *directory, SubmitItem **items, size_t n, Job **ret)
+int submit_commit(
+    Worker *worker, SubmitPlace place, SubmitLink **link, SubmitItem **items, size_t n, Job **ret)
 {
-    Task *task = task_new(directory, items, n);
-    int r = task ? worker_submit(worker, &committing, NULL, task, ret) : -ENOMEM;
+    Task *task = task_new(place, items, n);
+    int r = -ENOMEM;
 
-    if (r < 0 && task) {
+    if (!task)
+        return r;
+    task->link = TAKE_PTR(*link);
+    r = worker_submit(worker, &committing, NULL, task, ret);
+    if (r < 0) {
+        *link = TAKE_PTR(task->link);
         task->n = 0;
         drop_task(task);
     }
     return r;
 }
 
-size_t submit_commit_end(Job *job, SubmitItem *ret_items[static SUBMIT_GROUP_MAX])
+size_t submit_commit_end(
+    Job *job, SubmitItem *ret_items[static SUBMIT_GROUP_MAX], SubmitLink **ret_link)
 {
     Task *task = job_argument(job);
     size_t n = task->n;
 
     memcpy(ret_items, task->items, n * sizeof(*ret_items));
     task->n = 0;
+    *ret_link = TAKE_PTR(task->link);
     return n;
 }
 
 /* ---- counting ---- */
 
 typedef struct Census {
-    char *directory;
+    char *place; /* the directory, or the database's connection string */
+    bool in_database;
     SubmitCount *counts;
     size_t n, allocated;
 } Census;
 
-static void count_one(Census *census, uid_t uid)
+static void count(void *argument, uid_t uid, uint64_t messages)
 {
+    Census *census = argument;
+
     for (size_t i = 0; i < census->n; i++)
         if (census->counts[i].uid == uid) {
-            census->counts[i].n++;
+            census->counts[i].n += messages;
             return;
         }
     if (census->n == census->allocated) {
@@ -223,43 +298,56 @@ static void count_one(Census *census, uid_t uid)
         census->counts = counts;
         census->allocated = n;
     }
-    census->counts[census->n++] = (SubmitCount){uid, 1};
+    census->counts[census->n++] = (SubmitCount){uid, messages};
 }
 
-static void run_count(void *argument)
+static void count_in_directory(Census *census)
 {
-    Census *census = argument;
     _cleanup_(spool_free_p) Spool *spool = NULL;
     _cleanup_(spool_scan_free_p) SpoolScan *scan = NULL;
     SpoolEntry entry;
     uid_t uid;
 
-    if (spool_open(census->directory, &spool, NULL) < 0 || spool_scan_new(spool, &scan, NULL) < 0)
+    if (spool_open(census->place, &spool, NULL) < 0 || spool_scan_new(spool, &scan, NULL) < 0)
         return;
     while (spool_scan_next(scan, &entry) > 0)
         if (entry.state != SPOOL_SENT && spool_owner(spool, entry.id, entry.state, &uid) >= 0)
-            count_one(census, uid);
+            count(census, uid, 1);
+}
+
+static void run_count(void *argument)
+{
+    Census *census = argument;
+
+    if (census->in_database)
+        submit_database_count(census->place, count, census);
+    else
+        count_in_directory(census);
 }
 
 static void drop_census(void *argument)
 {
     Census *census = argument;
 
-    free(census->directory);
+    if (census->place)
+        explicit_bzero(census->place, strlen(census->place));
+    free(census->place);
     free(census->counts);
     free(census);
 }
 
 static const JobKind counting = {"counting submissions", run_count, drop_census, .limit = 1};
 
-int submit_count(Worker *worker, const char *directory, Job **ret)
+int submit_count(Worker *worker, SubmitPlace place, Job **ret)
 {
     Census *census = calloc(1, sizeof(*census));
     int r = -ENOMEM;
 
-    if (census)
-        census->directory = strdup(directory);
-    if (census && census->directory)
+    if (census) {
+        census->in_database = place.database;
+        census->place = strdup(place.database ?: place.directory);
+    }
+    if (census && census->place)
         r = worker_submit(worker, &counting, NULL, census, ret);
     if (r < 0 && census)
         drop_census(census);

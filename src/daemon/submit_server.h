@@ -40,6 +40,7 @@ struct Submit {
     size_t last_n;                   /* messages of the last one */
     usec_t began, took;              /* monotonic; how long it took */
     Job *commit, *count;
+    SubmitLink *link; /* to the database; NULL: there is none, or the group under way has it */
     sd_event_source *committed, *counted;
     usec_t counted_at; /* monotonic: the end of the last count; 0: none */
 };
@@ -86,6 +87,9 @@ void submit_add(Submit *submit, SubmitClient *client);
 /* Counts the messages of all users, for clients that wait for it. Whether it is being done: not
  * when there was a count just now. */
 bool submit_recount(Submit *submit);
+
+/* Where the queue is. */
+SubmitPlace submit_place(const Submit *submit);
 
 /* An error, in one line. 0 or -ENOMEM. */
 int submit_format_error(const Failure *f, Buffer *out);

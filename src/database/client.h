@@ -30,6 +30,7 @@ void database_parameters(const char *conninfo, DatabaseParameters *ret);
 typedef struct Database {
     const struct Libpq *pq;
     struct pg_conn *conn;
+    bool rights_known, may_say_who; /* what put.c has asked for */
 } Database;
 
 /* Connects, and sees to it that there is a queue of a version that this program can use. */

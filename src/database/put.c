@@ -55,12 +55,19 @@ static int fill_terms(const DatabaseMessage *message, Terms *terms)
 static int may_say_who(Database *database, Failure *f)
 {
     _cleanup_database_rows_ DatabaseRows rows = {0};
-    int r = database_query(database,
+    int r;
+
+    if (database->rights_known)
+        return database->may_say_who;
+    r = database_query(database,
         "SELECT has_function_privilege('outbox.submit_as(bigint, text, text, text[], text[], bytea,"
         " text, text, timestamptz)', 'execute')",
         DATABASE_NO_VALUES, &rows, f);
-
-    return r < 0 ? r : database_is_true(&rows, 0, 0);
+    if (r < 0)
+        return r;
+    database->rights_known = true;
+    database->may_say_who = database_is_true(&rows, 0, 0);
+    return database->may_say_who;
 }
 
 /* With the content, or without where it was appended. */
@@ -95,13 +102,18 @@ static int submit(Database *database, const DatabaseMessage *message, const Term
     return *ret_id ? 0 : failure_set_errno(f, -ENOMEM, "the message cannot be queued");
 }
 
+bool database_is_doubtful(int error)
+{
+    return error == -ECONNRESET || error == -ETIMEDOUT;
+}
+
 /* It may be there. */
 static int explain_lost(const DatabaseMessage *message, int r, Failure *f)
 {
     _cleanup_free_
     char *words = NULL;
 
-    if ((r != -ECONNRESET && r != -ETIMEDOUT) || !f || !f->text)
+    if (!database_is_doubtful(r) || !f || !f->text)
         return r;
     words = strdup(f->text);
     return !words
@@ -125,17 +137,34 @@ static int fill_piece(Buffer *piece, DatabaseRead read, void *source, Failure *f
     return more;
 }
 
+static int fail_large(Failure *f)
+{
+    return failure_set(f, -EFBIG, ERROR_MESSAGE,
+        "the message is larger than 1 GB, and a database takes no larger one");
+}
+
+int database_append(Database *database, const char *data, size_t n, Failure *f)
+{
+    int r = n > SIZE_LIMIT ? fail_large(f) : 0;
+
+    for (size_t at = 0, size; r == 0 && at < n; at += size) {
+        size = MIN(n - at, PIECE_SIZE);
+        r = database_query(database, "SELECT outbox.append($1)",
+            DATABASE_VALUES(database_octets(data + at, size)), NULL, f);
+    }
+    return r;
+}
+
 static int append_piece(Database *database, const Buffer *piece, Failure *f)
 {
-    return database_query(database, "SELECT outbox.append($1)",
-        DATABASE_VALUES(database_octets(buffer_data(piece), buffer_size(piece))), NULL, f);
+    return database_append(database, buffer_data(piece), buffer_size(piece), f);
 }
 
 static int put_pieces(Database *database, const DatabaseMessage *message, const Terms *terms,
     Buffer *piece, DatabaseRead read, void *source, char **ret_id, Failure *f)
 {
     uint64_t size = 0;
-    int r = database_run(database, "BEGIN", f), more = 1;
+    int r = 0, more = 1;
 
     while (r == 0 && more > 0) {
         size += buffer_size(piece);
@@ -145,13 +174,20 @@ static int put_pieces(Database *database, const DatabaseMessage *message, const 
         if (more < 0)
             r = more;
         else if (size + buffer_size(piece) > SIZE_LIMIT)
-            r = failure_set(f, -EFBIG, ERROR_MESSAGE,
-                "the message is larger than 1 GB, and a database takes no larger one");
+            r = fail_large(f);
     }
     if (r == 0 && buffer_size(piece) > 0)
         r = append_piece(database, piece, f);
+    return r < 0 ? r : submit(database, message, terms, (DatabaseValue){.octets = true}, ret_id, f);
+}
+
+static int put_pieces_alone(Database *database, const DatabaseMessage *message, const Terms *terms,
+    Buffer *piece, DatabaseRead read, void *source, char **ret_id, Failure *f)
+{
+    int r = database_run(database, "BEGIN", f);
+
     if (r == 0)
-        r = submit(database, message, terms, (DatabaseValue){.octets = true}, ret_id, f);
+        r = put_pieces(database, message, terms, piece, read, source, ret_id, f);
     if (r < 0) {
         (void)database_run(database, "ROLLBACK", NULL);
         return r;
@@ -162,8 +198,8 @@ static int put_pieces(Database *database, const DatabaseMessage *message, const 
     return explain_lost(message, r, f);
 }
 
-int database_put(Database *database, const DatabaseMessage *message, const void *start, size_t n,
-    DatabaseRead read, void *source, char **ret_id, Failure *f)
+static int put(Database *database, const DatabaseMessage *message, const void *start, size_t n,
+    DatabaseRead read, void *source, bool alone, char **ret_id, Failure *f)
 {
     _cleanup_(terms_done) Terms terms = {0};
     _cleanup_buffer_ Buffer piece = {0};
@@ -175,8 +211,21 @@ int database_put(Database *database, const DatabaseMessage *message, const void 
     if (r < 0)
         return r;
     if (r > 0)
-        return put_pieces(database, message, &terms, &piece, read, source, ret_id, f);
+        return (alone ? put_pieces_alone : put_pieces)(
+            database, message, &terms, &piece, read, source, ret_id, f);
     r = submit(database, message, &terms, database_octets(buffer_data(&piece), buffer_size(&piece)),
         ret_id, f);
-    return explain_lost(message, r, f);
+    return alone ? explain_lost(message, r, f) : r;
+}
+
+int database_put(Database *database, const DatabaseMessage *message, const void *start, size_t n,
+    DatabaseRead read, void *source, char **ret_id, Failure *f)
+{
+    return put(database, message, start, n, read, source, true, ret_id, f);
+}
+
+int database_put_within(Database *database, const DatabaseMessage *message, const void *start,
+    size_t n, DatabaseRead read, void *source, char **ret_id, Failure *f)
+{
+    return put(database, message, start, n, read, source, false, ret_id, f);
 }

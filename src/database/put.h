@@ -22,3 +22,14 @@ typedef int (*DatabaseRead)(void *source, Buffer *out, Failure *f);
  * answer to the commit was lost, it says so. */
 int database_put(Database *database, const DatabaseMessage *message, const void *start, size_t n,
     DatabaseRead read, void *source, char **ret_id, Failure *f);
+
+/* The same in a transaction of the caller's, which has to roll back what fails. */
+int database_put_within(Database *database, const DatabaseMessage *message, const void *start,
+    size_t n, DatabaseRead read, void *source, char **ret_id, Failure *f);
+
+/* Whether the answer to what was done may be lost, so that it is done or not. */
+bool database_is_doubtful(int error);
+
+/* Appends it piece by piece to what the transaction, which is the caller's, has of a message. 0 or
+ * a negative errno with a Failure. */
+int database_append(Database *database, const char *data, size_t n, Failure *f);

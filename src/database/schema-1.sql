@@ -159,10 +159,14 @@ BEGIN
     END IF;
 END $$;
 
--- Daemons look for messages in the lanes that are here.
+-- Daemons look for messages in the lanes that are here, one after the other: nobody makes them look in too many.
 CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
+        IF (SELECT count(*) FROM lane) >= 200 THEN
+            RAISE EXCEPTION 'outbox: the lane "%" would be the 201st', know_lane.name USING ERRCODE = '22023',
+                HINT = 'Name one of those that are there: SELECT outbox.lanes(), as an operator.';
+        END IF;
         INSERT INTO lane VALUES (know_lane.name) ON CONFLICT DO NOTHING;
     END IF;
 END $$;
@@ -172,16 +176,25 @@ CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER 
 $$;
 
 -- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
--- here it is seen to that it can be written down as one.
+-- here it is seen to that it can be written down as one. Patterns are E'', which a caller's standard_conforming_strings
+-- does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
         WHEN octet_length(address) > 1000 THEN 'it is longer than 1000 octets'
-        WHEN address ~ '[\x01-\x20\x7f<>]' AND address !~ '^"' THEN 'it has a blank, a control character or an angle bracket'
-        WHEN address ~ '[\x01-\x1f\x7f]' THEN 'it has a control character'
+        WHEN address ~ E'[\\x01-\\x1f\\x7f-\\x9f]' THEN 'it has a control character'
+        WHEN address ~ '^"' AND address !~ E'^"([^"\\\\]|\\\\.)*"@[^" <>@]+$'
+            THEN 'what is in quotation marks has no end, or no domain follows'
+        WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
     END
+$$;
+
+-- What was appended in this transaction, as one; NULL where nothing was.
+CREATE FUNCTION gather() RETURNS bytea LANGUAGE sql SET search_path FROM CURRENT AS $$
+    WITH mine AS (DELETE FROM piece WHERE piece.xact = pg_current_xact_id() RETURNING piece.id, piece.data)
+    SELECT string_agg(mine.data, '' ORDER BY mine.id) FROM mine
 $$;
 
 -- A message is queued, with all that can be said of it. The content that is NULL is what was appended in this transaction.
@@ -210,8 +223,18 @@ BEGIN
             HINT = 'It has up to 32 letters, digits, "_", "." and "-", a letter or digit first.';
     ELSIF cardinality(put.parameters) > 0 AND cardinality(put.parameters) <> cardinality(put.recipients) THEN
         RAISE EXCEPTION 'outbox: there are not as many parameters as recipients' USING ERRCODE = '22023';
-    ELSIF concat(put.sender_parameters, array_to_string(put.parameters, '')) ~ '[^\x20-\x7e]' THEN
+    ELSIF concat(put.sender_parameters, array_to_string(put.parameters, '')) ~ E'[^\\x20-\\x7e]' THEN
         RAISE EXCEPTION 'outbox: a parameter has a character that is not printable ASCII' USING ERRCODE = '22023';
+    ELSIF cardinality(put.recipients) > 20000 THEN
+        RAISE EXCEPTION 'outbox: there are more than 20000 recipients' USING ERRCODE = '22023',
+            HINT = 'Queue several messages.';
+    ELSIF octet_length(put.sender_parameters) > 1000
+            OR EXISTS (SELECT FROM unnest(put.parameters) AS one (text) WHERE octet_length(one.text) > 1000) THEN
+        RAISE EXCEPTION 'outbox: parameters are longer than 1000 octets' USING ERRCODE = '22023';
+    ELSIF put.not_before > clock_timestamp() + interval '3 years' THEN
+        RAISE EXCEPTION 'outbox: the time not to be sent before is more than three years away' USING ERRCODE = '22023';
+    ELSIF put.uid NOT BETWEEN 0 AND 4294967294 THEN
+        RAISE EXCEPTION 'outbox: % is no number of a user', put.uid USING ERRCODE = '22023';
     END IF;
     FOREACH one IN ARRAY put.recipients LOOP
         fault := address_fault(one);
@@ -220,8 +243,7 @@ BEGIN
         END IF;
     END LOOP;
     IF whole IS NULL THEN
-        WITH mine AS (DELETE FROM piece WHERE piece.xact = pg_current_xact_id() RETURNING piece.id, piece.data)
-        SELECT string_agg(mine.data, '' ORDER BY mine.id) INTO whole FROM mine;
+        whole := gather();
     END IF;
     IF whole IS NULL OR octet_length(whole) = 0 THEN
         RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
@@ -288,6 +310,13 @@ CREATE FUNCTION submit_as(
     lane text, not_before timestamptz
 ) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT put(uid, sender, sender_parameters, recipients, parameters, message, key, lane, not_before)
+$$;
+
+-- How many messages of each user of a machine are there that have not been sent.
+CREATE FUNCTION waiting() RETURNS TABLE (uid bigint, messages bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT m.uid, count(*) FROM message m WHERE m.uid IS NOT NULL
+        AND NOT EXISTS (SELECT FROM ended e WHERE e.message = m.id AND e.state = 'sent') GROUP BY m.uid
 $$;
 
 -- Delivering -------------------------------------------------------------------------------------------------
@@ -822,29 +851,37 @@ CREATE FUNCTION tag() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET sear
     WHERE datname = current_database() GROUP BY oid
 $$;
 
--- A message has come, and is not delivered yet: its id, or NULL when one with that key is here already and is. One that
--- had come before with that key, and was not, is forgotten. Times are in microseconds, a recipient is [address,
--- parameters, outcome].
+-- A message that is not to be here any more, nor its key: what moves has a key of the place that it comes from.
+CREATE FUNCTION forget(messages bigint[]) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
+    DELETE FROM used_key USING message AS m
+        WHERE m.id = ANY (forget.messages) AND m.key LIKE 'move %' AND used_key.role = m.role AND used_key.key = m.key;
+    DELETE FROM message WHERE id = ANY (forget.messages);
+$$;
+
+-- A message has come, and is not delivered yet: its id, or NULL when one with that key has been here in the last week, or
+-- is. One that had come before with that key, and is not delivered, is forgotten. The content was appended in this
+-- transaction. Times are in microseconds, a recipient is [address, parameters, outcome].
 CREATE FUNCTION arrive(
-    mover text, key text, uid bigint, lane text, sender text, sender_parameters text, content bytea, recipients jsonb,
+    mover text, key text, uid bigint, lane text, sender text, sender_parameters text, recipients jsonb,
     queued bigint, lines jsonb, was text, attempts int, first_attempt bigint, due bigint
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    new_id bigint;
+    new_id bigint := nextval(pg_get_serial_sequence('message', 'id'));
+    earlier bigint[];
 BEGIN
-    WITH earlier AS (
+    WITH gone AS (
         DELETE FROM aside WHERE aside.mover = arrive.mover
             AND message IN (SELECT id FROM message WHERE key = arrive.key AND role = session_user) RETURNING message
-    ) DELETE FROM message WHERE id IN (SELECT message FROM earlier);
-    INSERT INTO message (key, uid, lane, sender, sender_parameters, content, queued)
-        VALUES (arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters, arrive.content,
-            to_timestamp(arrive.queued / 1e6))
-        ON CONFLICT (role, key) WHERE key IS NOT NULL DO NOTHING
-        RETURNING id INTO new_id;
-    IF new_id IS NULL THEN
+    ) SELECT array_agg(message) INTO earlier FROM gone;
+    PERFORM forget(earlier);
+    INSERT INTO used_key (key, message) VALUES (arrive.key, new_id) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    INSERT INTO message (id, key, uid, lane, sender, sender_parameters, content, queued) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
+            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6));
     PERFORM know_lane(arrive.lane);
     INSERT INTO recipient (message, number, address, parameters, outcome)
         SELECT new_id, ordinality - 1, value->>0, value->>1, value->>2
@@ -894,7 +931,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH forgotten AS (
         DELETE FROM aside WHERE aside.message = not_arrived.message AND aside.mover = not_arrived.mover
             AND not_arrived.mover LIKE 'from %' RETURNING message
-    ) DELETE FROM message WHERE id IN (SELECT message FROM forgotten)
+    ) SELECT forget(array_agg(message)) FROM forgotten
 $$;
 
 -- What is aside for that mover.
@@ -938,7 +975,7 @@ BEGIN
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    DELETE FROM message WHERE id = depart_for_good.message;
+    PERFORM forget(ARRAY[depart_for_good.message]);
     INSERT INTO departed (mover, message) VALUES (depart_for_good.mover, depart_for_good.message);
     RETURN true;
 END $$;
@@ -964,11 +1001,14 @@ END $$;
 -- Rights -----------------------------------------------------------------------------------------------------
 
 -- The functions that are for others than the owner: those that are run as the owner. A producer queues; a daemon
--- delivers; an operator looks at everything and changes it, and may deliver by hand.
+-- delivers, and queues what is handed to it; an operator looks at everything and changes it, and may deliver by hand.
+-- What is not named here is the operator's.
 CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
-        WHEN 'daemon' THEN proname NOT IN ('list', 'record_of', 'envelope_of', 'figures', 'daemons', 'change')
+        WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
+            'daemon_renew', 'daemon_end', 'reap', 'ripen', 'claim', 'keep_only', 'read', 'content', 'note', 'settle',
+            'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false
     END ORDER BY proname, oid

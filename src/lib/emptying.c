@@ -139,7 +139,8 @@ static void limit_connections(Emptying *e, const Config *config)
 int emptying_init(Emptying *e, const char *path, Config *config, const EmptyingObserver *observer,
     void *user, Failure *f)
 {
-    const DirectoryOptions options = {.path = path, .config = config, .quiet = observer->quiet};
+    const DirectoryOptions options = {
+        .path = path ?: config->spool.directory, .config = config, .quiet = observer->quiet};
     _cleanup_worker_ Worker *worker = NULL;
     int r;
 
@@ -150,18 +151,22 @@ int emptying_init(Emptying *e, const char *path, Config *config, const EmptyingO
         .deadline = USEC_NEVER,
         .fails_at_once = config->retry.max_attempts == 1,
     };
+    if (!path && config->spool.database)
+        return failure_set(f, -EOPNOTSUPP, ERROR_CONFIGURATION,
+            "the queue is in a database (spool.database), from which outboxd alone delivers: start "
+            "it, or name the queue directory that is to be emptied");
     r = sd_event_new(&e->loop);
     if (r >= 0)
         r = worker_new(&worker);
     if (r < 0)
-        return failure_set_errno(f, r, "cannot process %s", path);
+        return failure_set_errno(f, r, "cannot process %s", options.path);
     r = directory_new(e->loop, worker, &options, &e->directory, f);
     if (r < 0)
         return r;
     r = engine_new(
         e->loop, directory_source(e->directory), worker, config, &engine_observer, e, &e->engine);
     if (r < 0)
-        return failure_set_errno(f, r, "cannot process %s", path);
+        return failure_set_errno(f, r, "cannot process %s", options.path);
     limit_connections(e, config);
     if (observer->trace)
         engine_trace(e->engine, observer->trace, user);

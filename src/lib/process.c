@@ -172,7 +172,7 @@ int outbox_process_queue(OutboxClient *client, const char *directory)
     failure_done(&client->failure);
     client->interrupted = false;
     __atomic_store_n(&client->call, CALL_PROCESS, __ATOMIC_RELEASE);
-    r = run(&p, directory ?: client->config->spool.directory, &client->failure);
+    r = run(&p, directory, &client->failure);
     emptying_done(&p.emptying);
     __atomic_store_n(&client->call, CALL_NONE, __ATOMIC_RELEASE);
     r = r < 0 ? client_fail_errno(client, r) : result(&p);

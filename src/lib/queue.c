@@ -13,6 +13,22 @@
 
 #define READ_BYTES ((size_t)64 * 1024)
 
+/* Who asks for no directory means the queue, and this library puts messages into directories. */
+static int refuse_database(OutboxClient *client)
+{
+    _cleanup_free_
+    char *database = NULL;
+    int r = config_load_database(
+        client->path, (const char *const *)client->overrides, &database, &client->failure);
+
+    if (r < 0 || !database)
+        return r;
+    explicit_bzero(database, strlen(database));
+    return failure_set(&client->failure, -EOPNOTSUPP, ERROR_CONFIGURATION,
+        "the queue is in a database (spool.database), and the library queues into a directory: run "
+        "`outbox queue`, or call outbox.queue() in a transaction of the database");
+}
+
 /* The directory that is meant, and who may say to be whom there. */
 static int find_directory(OutboxClient *client, const char *directory, QueueTarget *ret)
 {
@@ -25,6 +41,8 @@ static int find_directory(OutboxClient *client, const char *directory, QueueTarg
             &ret->directory, &ret->senders, &ret->socket, &client->failure);
     else if (!(ret->directory = strdup(directory)))
         r = -ENOMEM;
+    if (r >= 0 && !directory)
+        r = refuse_database(client);
     if (r >= 0)
         queue_target_look(ret);
     return MIN(r, 0);

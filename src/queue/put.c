@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -85,6 +86,12 @@ static int fail_both(int r, const Failure *why, const Failure *answer, Failure *
         failure_text(answer));
 }
 
+/* The ids that outboxd gives to files are not numbers alone. */
+static bool is_of_database(const char *id)
+{
+    return *id && !id[strspn(id, "0123456789")];
+}
+
 int queue_submit(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
     const Failure *why, char **ret_path, Failure *f)
 {
@@ -106,6 +113,10 @@ int queue_submit(const QueueTarget *target, const Buffer *start, QueueRead read,
         return fail_both(r, why, &answer, f);
     if (r < 0)
         return failure_set(f, r, answer.number, "%s", failure_text(&answer));
+    if (is_of_database(id)) {
+        *ret_path = TAKE_PTR(id);
+        return 0;
+    }
     if (asprintf(ret_path, "%s/%s.queued", target->directory, id) >= 0)
         return 0;
     *ret_path = NULL;

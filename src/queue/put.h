@@ -53,8 +53,9 @@ int queue_write_file(void *writer, const void *data, size_t n, Failure *f);
  * container that has a /var of its own. */
 bool queue_has_socket(const QueueTarget *target, int error);
 
-/* Queues a message through the socket, as queue_put(). `why` says why the directory was of no use.
- */
+/* Queues a message through the socket, as queue_put(). `why` says why the directory was of no use,
+ * or the database. `ret_path` is the path of its file, or where outboxd has the queue in a database
+ * its id there. */
 int queue_submit(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
     const Failure *why, char **ret_path, Failure *f);
 

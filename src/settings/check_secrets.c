@@ -222,6 +222,10 @@ int check_database(Draft *draft)
         "this outbox was built without PostgreSQL; leave the setting out, or build it with "
         "`./configure --with-postgresql`");
 #endif
+    if (draft->config->spool.pickup)
+        return draft_mistake_in(draft, setting_find(SECTION_SPOOL, "pickup"), 0,
+            "what is picked up goes into the queue directory, and nobody delivers from that while "
+            "spool.database is set; leave one of the two out");
     if (!conninfo_has_secret(database))
         return 0;
     if (origin->line == 0 && !draft->is_program)
@@ -236,17 +240,20 @@ int check_database(Draft *draft)
 int check_directory_is_known(Draft *draft)
 {
     const Config *config = draft->config;
-    const Setting *setting = setting_find(SECTION_SPOOL, "directory");
+    const Setting *directory = setting_find(SECTION_SPOOL, "directory");
+    const Setting *setting =
+        config->spool.database ? setting_find(SECTION_SPOOL, "database") : directory;
     const Origin *origin = draft_origin(draft, setting, 0);
     QueueOwner queue = privacy_queue_owner(config->spool.directory);
 
     if (!text_equal(config->path, SETTINGS_DEFAULT_PATH) || !origin->st ||
-        text_equal(config->spool.directory, setting->default_text) ||
+        (!config->spool.database && text_equal(config->spool.directory, directory->default_text)) ||
         privacy_is_readable_by_writers(origin->st, &queue))
         return 0;
     return draft_mistake_in(draft, setting, 0,
         "those who may queue there cannot read this file, and would queue into %s; keep the "
         "secrets "
-        "in files of their own, such as password_file, and run `chmod a+r %s`",
-        setting->default_text, origin->file);
+        "in files of their own, such as password_file%s, and run `chmod a+r %s`",
+        directory->default_text,
+        config->spool.database ? ", and passfile=FILE of spool.database" : "", origin->file);
 }

@@ -13,6 +13,7 @@
 #include "base/hostname.h"
 #include "base/idn.h"
 #include "base/text.h"
+#include "database/client.h"
 #include "delivery/advice.h"
 #include "message/address.h"
 #include "net/relay_check.h"
@@ -416,6 +417,14 @@ static int check_all(Config *config, const char *only, CheckAsked *asked, bool j
     return status;
 }
 
+static int check_database(const char *conninfo)
+{
+    _cleanup_(database_close_p) Database *database = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    return database_open(conninfo, &database, &f) < 0 ? tool_fail(&f) : EX_OK;
+}
+
 /* Whoever may not look into the queue, or is not the daemon's user, has not got its rights. Returns
  * the exit status for a directory that no daemon can deliver from. */
 static int check_queue(const Config *config, bool has_become)
@@ -423,6 +432,8 @@ static int check_queue(const Config *config, bool has_become)
     _cleanup_(spool_free_p) Spool *spool = NULL;
     _cleanup_failure_ Failure f = {0};
 
+    if (config->spool.database)
+        return check_database(config->spool.database);
     if (spool_check(config->spool.directory, &f) < 0)
         return tool_fail(&f);
     if (!has_become && spool_open(config->spool.directory, &spool, NULL) == 0 &&

@@ -10,10 +10,10 @@
 #include "message/mend.h"
 #include "message/not_before.h"
 #include "message/readdress.h"
-#include "queue/put.h"
 #include "tool/command.h"
 #include "tool/input.h"
 #include "tool/json.h"
+#include "tool/put.h"
 #include "tool/terminal.h"
 
 typedef struct Import {
@@ -167,7 +167,7 @@ static int import_message(Import *import, ForeignMessage *message, char **ret_pa
         r = address(import, message, &start, r > 0, &addressed, f);
     if (r < 0 || import->dry)
         return r;
-    return queue_put(&import->target, &addressed, foreign_read, message, ret_path, f);
+    return tool_put(&import->target, &addressed, foreign_read, message, ret_path, f);
 }
 
 /* Queued here it is; what goes wrong with the other file is told beside that. */
@@ -268,12 +268,9 @@ int run_import(const Tool *tool, const Command *command, int argc, char **argv)
         case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
-    status = tool_directory(
-        tool, directory, &import.target.directory, &import.target.senders, &import.target.socket);
-    if (status == 0) {
-        queue_target_look(&import.target);
+    status = queue_target_open(tool, directory, &import.target);
+    if (status == 0)
         status = run(&import, command, argv + optind);
-    }
     queue_target_done(&import.target);
     return tool_finish_output(status);
 }

@@ -68,7 +68,7 @@ static bool is_up(const Metrics *m)
 static void put_queue(Exposition *e, const Metrics *m)
 {
     static const MetricFamily messages = {
-        "outbox_messages", METRIC_GAUGE, NULL, "Messages in the queue directory, by state."};
+        "outbox_messages", METRIC_GAUGE, NULL, "Messages in the queue, by state."};
     static const MetricFamily bytes = {
         "outbox_message_bytes", METRIC_GAUGE, "bytes", "Size of those messages."};
     static const MetricFamily oldest = {"outbox_oldest_waiting_seconds", METRIC_GAUGE, "seconds",
@@ -84,8 +84,8 @@ static void put_queue(Exposition *e, const Metrics *m)
         m->queue.n_strangers);
     put_one(e, "outbox_directory_full", NULL,
         "1 when the file system of the queue directory has no room.", m->servers.full);
-    put_one(e, "outbox_up", NULL, "1 when a process delivers from the queue directory and answers.",
-        is_up(m));
+    put_one(
+        e, "outbox_up", NULL, "1 when a process delivers from the queue and answers.", is_up(m));
 }
 
 /* ---- each daemon ---- */
@@ -312,7 +312,7 @@ static void put_daemon_gauges(Exposition *e, const Metrics *m)
              "From queueing to the reply of the relay that took it, of each recipient."},
             put_delay},
         {{"outbox_arrivals", METRIC_COUNTER, NULL,
-             "Messages that came into the queue directory, or were put back there by somebody."},
+             "Messages that came into the queue, or were put back there by somebody."},
             put_arrivals},
         {{"outbox_submissions", METRIC_COUNTER, NULL, "Those that came by the submission socket."},
             put_submissions},

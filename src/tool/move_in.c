@@ -2,12 +2,14 @@
  * two steps, either the directory or the database delivers the message, and never both. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/errors.h"
+#include "database/put.h"
 #include "message/header.h"
 #include "message/message.h"
 #include "spool/record.h"
@@ -211,7 +213,7 @@ static uint64_t due_of(const Moving *m, const Going *g)
     return g->history.tries == 0 && e->not_before > clock_realtime() ? e->not_before : 0;
 }
 
-static int send(Moving *m, Going *g, const char *content, size_t n, Failure *f)
+static int arrive(Moving *m, Going *g, Failure *f)
 {
     const Envelope *e = message_envelope(g->message);
     usec_t arrival =
@@ -224,8 +226,8 @@ static int send(Moving *m, Going *g, const char *content, size_t n, Failure *f)
     char *lines = text_of(g->lines);
     _cleanup_database_rows_ DatabaseRows rows = {0};
     const char *values[] = {m->from, key, uid, e->lane ?: "", e->sender, e->sender_parameters ?: "",
-        content, recipients, format(queued, arrival), lines, spool_state_name(g->what.state),
-        attempts, format(first, g->history.first_attempt), format(due, due_of(m, g))};
+        recipients, format(queued, arrival), lines, spool_state_name(g->what.state), attempts,
+        format(first, g->history.first_attempt), format(due, due_of(m, g))};
     int r;
 
     if (!recipients || !lines)
@@ -233,9 +235,9 @@ static int send(Moving *m, Going *g, const char *content, size_t n, Failure *f)
     format_key(m, g, key);
     snprintf(uid, sizeof(uid), "%u", g->uid);
     snprintf(attempts, sizeof(attempts), "%u", g->history.attempts);
-    r = store_ask_with(m->database,
-        "SELECT outbox.arrive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)", values,
-        ELEMENTSOF(values), 6, n, &rows, f);
+    r = store_ask(m->database,
+        "SELECT outbox.arrive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", values,
+        ELEMENTSOF(values), &rows, f);
     if (r < 0)
         return r;
     if (!database_field(&rows, 0, 0))
@@ -245,6 +247,21 @@ static int send(Moving *m, Going *g, const char *content, size_t n, Failure *f)
             g->id);
     g->database_id = strdup(database_field(&rows, 0, 0));
     return g->database_id ? 0 : failure_set_errno(f, -ENOMEM, "cannot move %s", g->id);
+}
+
+/* In pieces, so that the database never has it twice in memory. */
+static int send(Moving *m, Going *g, const char *content, size_t n, Failure *f)
+{
+    int r = database_run(m->database, "BEGIN", f);
+
+    if (r == 0)
+        r = database_append(m->database, content, n, f);
+    if (r == 0)
+        r = arrive(m, g, f);
+    if (r == 0)
+        return database_run(m->database, "COMMIT", f);
+    (void)database_run(m->database, "ROLLBACK", NULL);
+    return r;
 }
 
 /* Without the envelope block in front of its header: that is said beside it. */

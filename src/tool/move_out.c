@@ -2,6 +2,7 @@
  * two steps, either the directory or the database delivers the message, and never both. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

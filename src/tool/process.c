@@ -266,14 +266,14 @@ static int run(Processing *p, const char *path, Config *config, bool verbose, Fa
     int r = block_signals(p);
 
     if (r < 0)
-        return failure_set_errno(f, r, "cannot process %s", path);
+        return failure_set_errno(f, r, "cannot begin");
     r = emptying_init(&p->emptying, path, config, &observer, p, f);
     if (r < 0)
         return r;
     r = add_signals(p);
     if (r >= 0)
         r = emptying_run(&p->emptying);
-    return r < 0 ? failure_set_errno(f, r, "cannot process %s", path) : 0;
+    return r < 0 ? failure_set_errno(f, r, "cannot empty the queue directory") : 0;
 }
 
 static int process(Config *config, const char *path, bool verbose)
@@ -313,5 +313,5 @@ int run_process(const Tool *tool, const Command *command, int argc, char **argv)
     status = tool_load(tool, &config);
     if (status != 0)
         return status;
-    return process(config, argv[optind] ?: config->spool.directory, verbose);
+    return process(config, argv[optind], verbose);
 }

@@ -10,8 +10,6 @@
 
 #include "base/errors.h"
 #include "base/file.h"
-#include "settings/load.h"
-#include "submit/send.h"
 #include "tool/put.h"
 #include "tool/terminal.h"
 #include "tool/wrap.h"
@@ -22,38 +20,6 @@ static int write_stdout(void *sink _unused_, const void *data, size_t n, Failure
     return fwrite(data, 1, n, stdout) == n
                ? 0
                : failure_set(f, -EIO, ERROR_FILE, "cannot write to standard output");
-}
-
-static void tell_silence(void *socket)
-{
-    fputs("outbox: outboxd has not answered at ", stderr);
-    (void)terminal_print(stderr, socket, PATH_MAX);
-    fprintf(stderr,
-        " for %d s; it is waited for up to %d minutes, and nothing is queued when this "
-        "is interrupted\n",
-        SUBMIT_NOTICE_MSEC / 1000, SUBMIT_PATIENCE_MSEC / 60 / 1000);
-}
-
-/* The directory that is asked for is one, whatever is configured. */
-static int find_database(const Tool *tool, QueueTarget *ret)
-{
-    _cleanup_failure_ Failure f = {0};
-
-    return config_load_database(tool->config_path, tool->overrides, &ret->database, &f) < 0
-               ? tool_fail(&f)
-               : 0;
-}
-
-int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
-{
-    int status = tool_directory(tool, directory, &ret->directory, &ret->senders, &ret->socket);
-
-    ret->on_silence = tell_silence;
-    if (status == 0 && !directory)
-        status = find_database(tool, ret);
-    if (status == 0)
-        queue_target_look(ret);
-    return status;
 }
 
 int queue_check(const QueueTarget *target, const Buffer *start, bool more, Failure *f)

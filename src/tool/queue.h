@@ -4,9 +4,6 @@
 #include "queue/put.h"
 #include "tool/input.h"
 
-/* As tool_directory(). */
-int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret);
-
 /* Looks at the start of a message, behind which there may be more, as the daemon will, and whether
  * this user may name its sender, so that both are heard at once. 0, or a negative errno with a
  * Failure. */

@@ -66,7 +66,14 @@ static int put(
     _cleanup_buffer_ Buffer message = {0};
     _cleanup_free_
     char *path = NULL;
-    int r = target.directory ? compose(sender, recipient, &message) : -ENOMEM;
+    int r;
+
+    if (config->spool.database)
+        return failure_set(f, -EOPNOTSUPP, ERROR_CONFIGURATION,
+            "the queue is in a database (spool.database): send a first message with `outbox "
+            "queue`, "
+            "and see with `outbox list` what becomes of it");
+    r = target.directory ? compose(sender, recipient, &message) : -ENOMEM;
 
     if (r < 0)
         return r;

@@ -22,12 +22,9 @@ int database_fetch_envelope(
 /* A time as microseconds since 1970. */
 #define MICROSECONDS(column) "(extract(epoch FROM " column ") * 1000000)::bigint"
 
-/* database_query() with values that are text; and with one of them, at `index`, that is `size`
- * octets. */
+/* database_query() with values that are text. */
 int store_ask(Database *database, const char *statement, const char *const *values, unsigned n,
     DatabaseRows *ret, Failure *f);
-int store_ask_with(Database *database, const char *statement, const char *const *values, unsigned n,
-    unsigned index, size_t size, DatabaseRows *ret, Failure *f);
 
 /* A number of a row that is not negative; 0 where it is, or NULL. */
 uint64_t store_number(const DatabaseRows *rows, int row, int column);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,16 +19,10 @@
 int store_ask(Database *database, const char *statement, const char *const *values, unsigned n,
     DatabaseRows *ret, Failure *f)
 {
-    return store_ask_with(database, statement, values, n, n, 0, ret, f);
-}
-
-int store_ask_with(Database *database, const char *statement, const char *const *values, unsigned n,
-    unsigned index, size_t size, DatabaseRows *ret, Failure *f)
-{
     DatabaseValue all[STORE_VALUES_MAX];
 
     for (unsigned i = 0; i < n; i++)
-        all[i] = i == index ? database_octets(values[i], size) : database_text(values[i]);
+        all[i] = database_text(values[i]);
     return database_query(database, statement, all, n, ret, f);
 }
 

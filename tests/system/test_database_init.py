@@ -158,8 +158,30 @@ class Rights(DatabaseTest):
         self.grant("worker", "daemon")
         self.grant("boss", "operator")
         self.assertEqual(self.may("app"), {"queue", "submit"})
-        self.assertEqual(self.may("worker"), {"queue", "submit", "submit_as", "claim", "content"})
+        self.assertEqual(self.may("worker"), {"submit", "submit_as", "claim", "content"})
         self.assertEqual(self.may("boss"), set(self.CALLS))
+
+    def test_no_function_is_given_to_more_kinds_than_need_it(self):
+        """A new one is the operator's, until somebody says otherwise."""
+        kinds = {
+            "app producer": "append hello queue submit",
+            "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush hello keep_only"
+                             " lanes note read reap ripen settle submit submit_as waiting write",
+        }
+        self.init()
+        self.grant("boss", "operator")
+        for words, functions in kinds.items():
+            self.grant(*words.split())
+            self.assertEqual(self.functions(words.split()[0]), functions.split())
+        self.assertEqual(
+            set(self.functions("boss")) - set(" ".join(kinds.values()).split()),
+            set("arrive arrived change daemons depart depart_for_good envelope_of figures forget_departed has_departed"
+                " list moving not_arrived record_of stay tag".split()))
+
+    def functions(self, role):
+        rows = self.sql("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace"
+                        f" AND has_function_privilege('{role}', oid, 'execute') ORDER BY 1")
+        return [name for [name] in rows]
 
     def test_nobody_sees_a_table(self):
         self.init()

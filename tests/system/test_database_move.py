@@ -11,6 +11,11 @@ from process import Process, wait_for
 
 INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SOURCE}/src/database/schema-1.sql"
 RETRY = {"time": "2026-10-01T08:00:00.000000Z", "event": "retry", "attempt": 3, "next": "2099-01-01T00:00:00.000000Z"}
+LOCK = 7
+SLOW = f"""CREATE FUNCTION outbox.wait() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN PERFORM pg_advisory_xact_lock({LOCK}); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON outbox.message DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+EXECUTE FUNCTION outbox.wait()"""
 SETTLE = 2.1  # a file that is younger may still be written to, where no lease says so
 
 
@@ -44,10 +49,10 @@ class MoveTest(SystemTest):
                       if path.name.startswith((".given-", ".coming-")))
 
     def killed(self, to, locked, reached, done=False):
-        """Moves all while that table is locked, and is killed when `reached` says so; whether what it had asked the
-        database for is done, after its death."""
+        """Moves all while that table is locked, or (None) its commit waits, which SLOW has it do, and is killed when
+        `reached` says so; whether what it had asked the database for is done, after its death."""
         session = self.database.session()
-        session.sql(f"BEGIN; LOCK TABLE outbox.{locked}")
+        session.sql(f"BEGIN; LOCK TABLE outbox.{locked}" if locked else f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
         child = Process([lab.BUILD / "outbox", "--config", self.configuration, "move", "--to", to, "--all"],
                         self.directory / "move.log")
         wait_for(reached, f"the move waits for {locked}")
@@ -129,6 +134,20 @@ class Moves(MoveTest):
         self.assertEqual(self.here(), [])
 
 
+    def test_a_large_one_goes_in_pieces(self):
+        """And back, and there again: as often as one likes."""
+        body = b"0123456789abcde\n" * (9 * 1024 * 64)
+        self.queue.drop("a", message(body))
+        time.sleep(SETTLE)
+        for _ in range(2):
+            self.assertIn("1 message moved", self.move("database", "--all"))
+            [one] = self.there()
+            self.assertTrue(self.outbox("show", "--content", one["id"]).encode().endswith(b"\n" + body))
+            self.assertEqual(self.sql("SELECT count(*) FROM outbox.piece"), [["0"]])
+            self.assertIn("1 message moved", self.move("directory", "--all"))
+        self.assertEqual(self.sql("SELECT count(*) FROM outbox.used_key"), [["0"]])
+
+
 class Deaths(MoveTest):
     def test_before_it_is_given(self):
         """The database has nothing of it, or what nobody delivers there: the directory has it."""
@@ -136,7 +155,9 @@ class Deaths(MoveTest):
             with self.subTest(done=done):
                 self.queue.drop("a", message())
                 time.sleep(SETTLE)
-                self.killed("database", "message", self.waiting, done=done)
+                if done:
+                    self.sql(SLOW)
+                self.killed("database", None if done else "message", self.waiting, done=done)
                 self.assertEqual(([one["state"] for one in self.there()], self.hidden()), (["held"] * done, []))
                 self.assertEqual([one["state"] for one in self.here()], ["sending"])
                 self.assertIn("1 message moved", self.move("database", "--all"))
@@ -167,7 +188,8 @@ class Deaths(MoveTest):
         """What was written down there, and was not given, never was there."""
         self.queue.drop("a", message())
         time.sleep(SETTLE)
-        self.killed("database", "message", self.waiting, done=True)
+        self.sql(SLOW)
+        self.killed("database", None, self.waiting, done=True)
         (self.queue.path / "a.sending").unlink()  # as the daemon does that has taken it over, and delivered it
         self.assertEqual(len(self.there()), 1)
         self.assertIn("0 messages moved", self.move("database", "--all"))
