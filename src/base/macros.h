@@ -12,8 +12,21 @@
 #define _hot_ __attribute__((hot))
 
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* A name that no other expansion has, so that one may stand in the arguments of another. */
+#define UNIQUE_JOINED(name, number) name##number
+#define UNIQUE_NUMBERED(name, number) UNIQUE_JOINED(name, number)
+#define UNIQUE(name) UNIQUE_NUMBERED(name, __COUNTER__)
+
+/* The lesser, and the greater, of two values that are each evaluated once. */
+#define MIN(a, b) CHOOSE(<, a, UNIQUE(_first), b, UNIQUE(_second))
+#define MAX(a, b) CHOOSE(>, a, UNIQUE(_first), b, UNIQUE(_second))
+#define CHOOSE(than, a, first, b, second)   \
+    ({                                      \
+        __auto_type first = (a);            \
+        __auto_type second = (b);           \
+        first than second ? first : second; \
+    })
 
 #define SWAP(a, b)                 \
     do {                           \

@@ -76,8 +76,8 @@ static int apply(Options *o, int c, const char *argument, Failure *f)
     switch (c) {
     case OPTION_CONFIG: o->config_path = optarg; return 0;
     case OPTION_SET: return add_override(o, optarg, f);
-    case OPTION_CHECK: o->action = MAX(o->action, OPTIONS_CHECK); return 0;
-    case OPTION_HELP: o->action = MAX(o->action, OPTIONS_HELP); return 0;
+    case OPTION_CHECK: o->action = MAX(o->action, (OptionsAction)OPTIONS_CHECK); return 0;
+    case OPTION_HELP: o->action = MAX(o->action, (OptionsAction)OPTIONS_HELP); return 0;
     case OPTION_VERSION: o->action = OPTIONS_VERSION; return 0;
     case OPTION_LOG:
         if (log_target_parse(optarg, &o->log) < 0)

@@ -1,4 +1,4 @@
-/* base: buffers, clocks, text, errors, failures, secrets, files. */
+/* base: buffers, clocks, text, errors, failures, secrets, files, macros. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/errors.h"
 #include "base/failure.h"
 #include "base/file.h"
+#include "base/macros.h"
 #include "base/outcome.h"
 #include "base/secret.h"
 #include "base/text.h"
@@ -229,6 +230,37 @@ START_TEST(files_that_are_none_are_not_opened)
 }
 END_TEST
 
+static int n_given;
+
+static int give(int value)
+{
+    n_given++;
+    return value;
+}
+
+START_TEST(the_lesser_and_the_greater_are_of_values_asked_for_once)
+{
+    size_t at = 0;
+    char text[16] = "";
+
+    n_given = 0;
+    ck_assert_int_eq(MIN(give(2), give(3)), 2);
+    ck_assert_int_eq(MIN(give(3), give(2)), 2);
+    ck_assert_int_eq(MAX(give(2), give(3)), 3);
+    ck_assert_int_eq(MAX(give(3), give(2)), 3);
+    ck_assert_int_eq(n_given, 8);
+    ck_assert_int_eq(MAX(MIN(give(5), give(4)), MIN(give(1), MAX(give(7), give(6)))), 4);
+    ck_assert_int_eq(n_given, 13);
+    ck_assert_uint_eq(MAX(at++, (size_t)0), 0);
+    ck_assert_uint_eq(at, 1);
+    ck_assert_uint_eq(MIN(sizeof(text), (size_t)UINT32_MAX), 16);
+    ck_assert(MIN(INT64_MIN, (int64_t)0) == INT64_MIN);
+    ck_assert(MAX(UINT64_MAX, (uint64_t)1) == UINT64_MAX);
+    ck_assert(MAX(0.5, 0.25) == 0.5);
+    ck_assert_ptr_eq(MIN(text + 3, text + 2), text + 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("base");
@@ -245,6 +277,7 @@ int main(void)
     tcase_add_test(t, secrets_are_counted);
     tcase_add_test(t, files_are_loaded_within_a_limit);
     tcase_add_test(t, files_that_are_none_are_not_opened);
+    tcase_add_test(t, the_lesser_and_the_greater_are_of_values_asked_for_once);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }
