@@ -36,6 +36,7 @@ typedef struct SimMessage {
     unsigned tries[RECIPIENTS_MAX]; /* RCPTs so far */
     PoisonKind poison;
     unsigned lane; /* a number, LANE_NONE for none */
+    unsigned hint; /* what the store takes it for */
     char *file;    /* what is queued */
     size_t file_bytes;
     char *sent; /* what comes in, with CRLF */
