@@ -43,7 +43,7 @@ typedef struct SimMessage {
     size_t sent_bytes;
 } SimMessage;
 
-#define LANES_COUNT 3u /* of messages, with none */
+#define LANES_COUNT 4u /* of messages, with none */
 
 extern SimMessage messages[MESSAGES_MAX];
 extern unsigned n_messages;
