@@ -330,19 +330,18 @@ static void put_daemon_gauges(Exposition *e, const Metrics *m)
 
 /* ---- each relay of each daemon ---- */
 
-typedef void (*PutRelay)(Exposition *e, const Daemon *daemon, const json_t *relay);
+typedef void (*PutOne)(Exposition *e, const Daemon *daemon, const json_t *one);
 
-static void put_relays(
-    Exposition *e, const Metrics *m, const MetricFamily *family, PutRelay put_relay)
+static void put_each(
+    Exposition *e, const Metrics *m, const char *which, const MetricFamily *family, PutOne put)
 {
     exposition_begin(e, family);
     for (size_t i = 0; i < m->servers.n; i++) {
         const Daemon daemon = daemon_at(m, i);
-        const json_t *relay;
+        const json_t *one;
         size_t n;
 
-        json_array_foreach(json_object_get(daemon.state, "relays"), n, relay)
-            put_relay(e, &daemon, relay);
+        json_array_foreach(json_object_get(daemon.state, which), n, one) put(e, &daemon, one);
     }
 }
 
@@ -406,7 +405,7 @@ static void put_relay_families(Exposition *e, const Metrics *m)
 {
     static const struct {
         MetricFamily family;
-        PutRelay put;
+        PutOne put;
     } rows[] = {
         {{"outbox_relay_state", METRIC_GAUGE, NULL, "1 for the state that the relay is in."},
             put_relay_state},
@@ -430,7 +429,52 @@ static void put_relay_families(Exposition *e, const Metrics *m)
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
-        put_relays(e, m, &rows[i].family, rows[i].put);
+        put_each(e, m, "relays", &rows[i].family, rows[i].put);
+}
+
+/* ---- each lane of each daemon that has lanes ---- */
+
+/* A lane in none of the configuration's has no name. */
+static Labels labels_of_lane(
+    const Daemon *daemon, const json_t *lane, const char *name, const char *value)
+{
+    return (Labels){.at = {{"daemon", daemon->place}, {"lane", servers_text(lane, "name") ?: ""},
+                        {name, value}}};
+}
+
+static void put_lane_messages(Exposition *e, const Daemon *d, const json_t *lane)
+{
+    static const char *const states[] = {"waiting", "sending"};
+
+    for (size_t i = 0; i < ELEMENTSOF(states); i++)
+        exposition_number(
+            e, labels_of_lane(d, lane, "state", states[i]).at, count_of(lane, states[i]));
+}
+
+static void put_lane_restraint(Exposition *e, const Daemon *d, const json_t *lane)
+{
+    usec_t until = servers_time(json_object_get(lane, "restrained"), "until");
+
+    exposition_seconds(
+        e, labels_of_lane(d, lane, NULL, NULL).at, until > d->now ? until - d->now : 0);
+}
+
+static void put_lane_families(Exposition *e, const Metrics *m)
+{
+    static const struct {
+        MetricFamily family;
+        PutOne put;
+    } rows[] = {
+        {{"outbox_lane_messages", METRIC_GAUGE, NULL,
+             "Messages of the lane that wait for their turn, and that are being sent."},
+            put_lane_messages},
+        {{"outbox_lane_restraint_remaining_seconds", METRIC_GAUGE, "seconds",
+             "Until its rates and quiet hours let the lane send again; 0 when they do."},
+            put_lane_restraint},
+    };
+
+    for (size_t i = 0; i < ELEMENTSOF(rows); i++)
+        put_each(e, m, "lanes", &rows[i].family, rows[i].put);
 }
 
 int metrics_format(const Metrics *m, bool open, Buffer *out)
@@ -440,5 +484,6 @@ int metrics_format(const Metrics *m, bool open, Buffer *out)
     put_queue(&e, m);
     put_daemon_gauges(&e, m);
     put_relay_families(&e, m);
+    put_lane_families(&e, m);
     return exposition_end(&e);
 }

@@ -148,6 +148,7 @@ static int take(_unused_ Source *source, HeldMessage **ret)
     while ((s = next_due())) {
         h = hold(s);
         world.work++;
+        s->aside = 0;
         store_change(h->number, STORED_SENDING);
         if (h->base.n_pending == 0) {
             finish(h);
@@ -281,7 +282,12 @@ static void change_state(Held *h, const MessageEnd *end)
         s->gave_up = store.one_attempt;
         store_change(h->number, STORED_FAILED);
         break;
-    case END_RETURNED: store_change(h->number, STORED_QUEUED); break;
+    case END_RETURNED:
+        if (end->aside || end->until > 0)
+            s->aside = end->until > 0 ? MIN(end->until, usec_add(end->now, STORE_ASIDE_MAX))
+                                      : usec_add(end->now, STORE_ASIDE);
+        store_change(h->number, STORED_QUEUED);
+        break;
     }
 }
 
@@ -395,6 +401,8 @@ static void flush(_unused_ Source *source)
     for (unsigned i = 0; i < n_messages; i++)
         if (store.stored[i].state == STORED_DEFERRED)
             store.stored[i].next = 0;
+        else
+            store.stored[i].aside = 0;
     store.base.handlers->wake(store.base.user);
 }
 
@@ -403,7 +411,7 @@ static void bring(_unused_ Source *source, const char *id, bool deferred)
     Stored *s = &store.stored[atoi(id + 1)];
 
     if (s->state == (deferred ? STORED_DEFERRED : STORED_QUEUED))
-        s->next = 0;
+        s->next = s->aside = 0;
 }
 
 static void choose_lanes(_unused_ Source *source, uint32_t lanes)

@@ -51,6 +51,7 @@ static void make_message(unsigned i)
         .poison = seldom(DECIDE_POISON, (Which){i}, POISON_KIND_MAX, 150),
     };
     m->lane = choose(DECIDE_LANE, (Which){i}, LANES_COUNT);
+    m->hint = (m->lane + seldom(DECIDE_HINT, (Which){i}, LANES_COUNT, 20)) % LANES_COUNT;
     must(buffer_appendf(&file, "X-Sender: <m%u@sim.test>\n", i));
     if (m->lane > 0)
         must(buffer_appendf(&file, "X-Outbox-Lane: lane%u\n", m->lane));

@@ -36,13 +36,14 @@ typedef struct SimMessage {
     unsigned tries[RECIPIENTS_MAX]; /* RCPTs so far */
     PoisonKind poison;
     unsigned lane; /* a number, LANE_NONE for none */
+    unsigned hint; /* what the store takes it for */
     char *file;    /* what is queued */
     size_t file_bytes;
     char *sent; /* what comes in, with CRLF */
     size_t sent_bytes;
 } SimMessage;
 
-#define LANES_COUNT 3u /* of messages, with none */
+#define LANES_COUNT 4u /* of messages, with none */
 
 extern SimMessage messages[MESSAGES_MAX];
 extern unsigned n_messages;

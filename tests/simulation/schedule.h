@@ -33,6 +33,7 @@
     X(KEEP, "keep")                         /* setting keep_sent */                                \
     X(LANES, "lanes")                       /* settings of lanes: 0: there are none */             \
     X(LANE, "lane")                         /* message: its lane */                                \
+    X(HINT, "hint")                         /* message: another lane that it seems to be in */     \
     X(OFFERS, "offers")                     /* relay: extensions */                                \
     X(DISTANCE, "distance")                 /* relay: latency */                                   \
     X(WINDOW, "window")                     /* relay: bytes it takes before it reads */            \

@@ -73,8 +73,9 @@ static Config *load(unsigned n_relays)
             "%s{ name = \"relay%u\"; host = \"relay%u.sim\"; port = 25; tls = \"none\"; "
             "hello = \"client.sim\"; }",
             i > 0 ? ", " : "", i, i));
-    must(buffer_append_string(
-        &text, " );\nlanes = ( { name = \"lane1\"; priority = 10; }, { name = \"lane2\"; } );\n"));
+    must(buffer_append_string(&text,
+        " );\nlanes = ( { name = \"lane1\"; priority = 10; }, { name = \"lane2\"; }, "
+        "{ name = \"lane3\"; message_rate = \"4/10s\"; } );\n"));
     if (config_load_text("simulation", buffer_data(&text), buffer_size(&text), NULL, &config, &f) <
         0)
         fprintf(stderr, "%s\n", failure_text(&f));

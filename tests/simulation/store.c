@@ -29,14 +29,15 @@ bool store_is_due(const Stored *s)
     usec_t now = now_real();
 
     /* A time that is further away than a retry can be is a wrong clock's. */
-    return s->state == STORED_QUEUED ||
+    return (s->state == STORED_QUEUED &&
+               (s->aside <= now || s->aside > usec_add(now, STORE_ASIDE_MAX))) ||
            (s->state == STORED_DEFERRED &&
                (s->next <= now || s->next > usec_add(now, store.config->retry.max)));
 }
 
 unsigned store_lane(unsigned message)
 {
-    return store.config->n_lanes > 0 ? messages[message].lane : LANE_NONE;
+    return store.config->n_lanes > 0 ? messages[message].hint : LANE_NONE;
 }
 
 /* ---- waking ---- */
@@ -65,9 +66,15 @@ static void set_timer(void)
 {
     usec_t now = now_real(), next = USEC_NEVER;
 
-    for (unsigned i = 0; i < n_messages; i++)
-        if (store.stored[i].state == STORED_DEFERRED && store.stored[i].next > now)
-            next = MIN(next, store.stored[i].next);
+    for (unsigned i = 0; i < n_messages; i++) {
+        const Stored *s = &store.stored[i];
+        usec_t due = s->state == STORED_DEFERRED ? s->next
+                     : s->state == STORED_QUEUED ? s->aside
+                                                 : 0;
+
+        if (due > now)
+            next = MIN(next, due);
+    }
     if (next == store.next_timer)
         return;
     store.next_timer = next;
@@ -112,6 +119,7 @@ static void begin_anew(unsigned message)
 
     s->attempts = 0;
     s->first_attempt = 0;
+    s->aside = 0;
     s->refused = 0;
     store_change(message, STORED_QUEUED);
     wake();
@@ -245,9 +253,11 @@ Source *store_open(const Config *config)
     store.open = true;
     store.lanes = UINT32_MAX;
     store.had_trouble = store.trouble != TROUBLE_NONE;
-    for (unsigned i = 0; i < n_messages; i++)
+    for (unsigned i = 0; i < n_messages; i++) {
+        store.stored[i].aside = 0;
         if (store.stored[i].state == STORED_SENDING)
             store_change(i, STORED_QUEUED);
+    }
     store.next_timer = USEC_NEVER;
     set_timer();
     return &store.base;

@@ -20,6 +20,7 @@ typedef struct Stored {
     unsigned delivered, refused; /* recipients, bits */
     unsigned attempts;
     usec_t arrival, first_attempt, next; /* realtime */
+    usec_t aside;                        /* queued: not given before. Only this process knows */
     int error;                           /* it has failed with */
     bool gave_up;                        /* one attempt is all that it had */
     bool deleted;
@@ -59,6 +60,10 @@ typedef struct Store {
 } Store;
 
 extern Store store;
+
+/* How long a message that was returned waits at most, and at first; not what a wrong clock says. */
+#define STORE_ASIDE_MAX (5 * USEC_PER_MINUTE)
+#define STORE_ASIDE (5 * USEC_PER_SEC)
 
 bool store_is_due(const Stored *stored);
 unsigned store_lane(unsigned message);

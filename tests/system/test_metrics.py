@@ -43,6 +43,13 @@ class MetricsTest(RelayTest):
         return self.start(self.settings(self.relay, name=name, hold_first="1h", hold_max="1h"),
                           retry={"first": "1h", "max": "1h"}, **settings)
 
+    def serve_lane(self, lane):
+        """The same with a lane, from now on."""
+        with open(self.configuration, "a", encoding="utf-8") as file:
+            file.write(f"lanes = ( {lane} );\n")
+        self.assertEqual(self.daemons[-1].terminate(), 0)
+        self.start_again()
+
     def families(self, *arguments):
         return {family.name: family for family in read_openmetrics(self.outbox("metrics", *arguments))}
 
@@ -127,6 +134,19 @@ class Figures(MetricsTest):
         self.assertEqual(samples["outbox_messages", "queued"], 1)
         self.assertGreater(samples["outbox_oldest_waiting_seconds",], 0)
 
+    def test_lanes(self):
+        """What waits in each, and how long its quiet hours are; no such family has samples without lanes."""
+        self.serve()
+        self.assertFalse([key for key in self.samples() if key[0].startswith("outbox_lane_")])
+        first, last = (time.strftime("%H:00", time.localtime(time.time() + hours * 3600)) for hours in (-1, 2))
+        self.serve_lane(f'{{ name = "Night"; quiet = "{first}-{last}"; }}')
+        self.queue.drop("a", b"X-Outbox-Lane: night\n" + message(to=["a@lab.test"]))
+        samples = self.wait_sample(("outbox_lane_messages", "Night", "waiting"), 1)
+        self.assertEqual(samples["outbox_lane_messages", "", "waiting"], 0)
+        self.assertEqual(samples["outbox_lane_messages", "Night", "sending"], 0)
+        self.assertTrue(3600 < samples["outbox_lane_restraint_remaining_seconds", "Night"] <= 7200, samples)
+        self.assertEqual(samples["outbox_lane_restraint_remaining_seconds", ""], 0)
+
     def test_a_certificate(self):
         """When it ends is known once there was a session."""
         self.start(self.lab.relay("opportunistic"))
@@ -152,6 +172,7 @@ class Figures(MetricsTest):
     def test_what_the_manual_lists(self):
         """Every family with its labels, in that order, and no other."""
         self.serve()
+        self.serve_lane('{ name = "bulk"; }')
         self.drop("a")
         self.wait_sample(("outbox_message_outcomes_total", "delivered"), 1)
         page = PAGE.read_text(encoding="utf-8").replace("\\-", "-")
@@ -350,6 +371,7 @@ class Watching(MetricsTest):
 
     def test_names_are_those_of_metrics(self):
         self.serve()
+        self.serve_lane('{ name = "bulk"; }')
         self.drop("a")
         self.wait_sample(("outbox_message_outcomes_total", "delivered"), 1)
         labels = {}

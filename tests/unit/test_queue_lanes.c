@@ -97,6 +97,17 @@ START_TEST(a_name_comes_up_in_its_lane)
 }
 END_TEST
 
+/* It is looked at at once, and told to be none: not when its lane may send. */
+START_TEST(two_lanes_are_none)
+{
+    drop("t", "bulk\nX-Outbox-Lane: bulk");
+    drop("n", "bulk");
+    read_all(NOW);
+    ck_assert_uint_eq(lane_tables_of_lane(&names_.tables, LANE_NONE), 1);
+    ck_assert_uint_eq(lane_tables_of_lane(&names_.tables, number("bulk")), 1);
+}
+END_TEST
+
 /* However many there are: more than are ready at a time in any other queue. */
 START_TEST(many_of_a_lane_keep_none_of_another_unknown)
 {
@@ -195,6 +206,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, a_name_comes_up_in_its_lane);
+    tcase_add_test(t, two_lanes_are_none);
     tcase_add_test(t, many_of_a_lane_keep_none_of_another_unknown);
     tcase_add_test(t, a_name_is_known_once);
     tcase_add_test(t, what_waits_for_a_time_is_in_its_lane_when_that_has_come);
