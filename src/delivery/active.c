@@ -358,13 +358,13 @@ void engine_empty_lane(Engine *engine)
     empty(engine, &engine->elsewhere);
 }
 
-void engine_put_aside(Engine *engine, HeldMessage *message, const char *why)
+void engine_put_aside(Engine *engine, HeldMessage *message, usec_t until, const char *why)
 {
     const SourceFound found = {.id = message->id, .owner = message->owner};
     const Failure f = {.text = (char *)why};
 
     report_change(engine, &found, MESSAGE_WAITING, &f);
-    give_back(engine, message, true);
+    give_back_until(engine, message, true, until);
 }
 
 void engine_put_elsewhere(Engine *engine, HeldMessage *message)

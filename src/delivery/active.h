@@ -32,8 +32,8 @@ void engine_keep(Engine *engine, HeldMessage *message);
 /* Has the message wait for another relay, or, where there is no room for that, in the source. */
 void engine_put_elsewhere(Engine *engine, HeldMessage *message);
 
-/* Gives the message back for a while, and tells why. */
-void engine_put_aside(Engine *engine, HeldMessage *message, const char *why);
+/* Gives the message back until then (realtime), or with 0 for a while, and tells why. */
+void engine_put_aside(Engine *engine, HeldMessage *message, usec_t until, const char *why);
 
 /* Those that wait for another relay are looked at anew: all such are held now, or are others. */
 void engine_recall_elsewhere(Engine *engine, bool all);

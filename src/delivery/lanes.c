@@ -288,16 +288,17 @@ bool lanes_is_quiet(const Engine *engine, unsigned lane)
     return state->restraint && room_of(engine, state).kind == RESTRAINT_QUIET;
 }
 
-bool lanes_admit_recipients(
+usec_t lanes_when(
     const Engine *engine, unsigned lane, size_t n, char text[static RESTRAINT_TEXT_MAX])
 {
     const LaneState *state = engine->lanes ? &engine->lanes->all[lane] : NULL;
+    usec_t now = engine_now(engine);
 
-    if (!state || !state->restraint || restraint_admits(state->restraint, n, engine_now(engine)))
-        return true;
+    if (!state || !state->restraint)
+        return now;
     snprintf(text, RESTRAINT_TEXT_MAX,
         "lane %s may not take %zu recipients at once yet (recipient_rate)", state->config->name, n);
-    return false;
+    return restraint_when(state->restraint, n, now);
 }
 
 void lanes_note(Engine *engine, unsigned lane, size_t messages, size_t recipients)

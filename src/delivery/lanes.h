@@ -38,8 +38,8 @@ bool lanes_is_quiet(const Engine *engine, unsigned lane);
 size_t lanes_room(const Engine *engine);
 size_t lanes_waiting(const Engine *engine);
 
-/* Whether so many recipients may be sent to now, and that they are. `text` says why not. */
-bool lanes_admit_recipients(
+/* From when on so many recipients may be sent to (`text` says why not now), and that they are. */
+usec_t lanes_when(
     const Engine *engine, unsigned lane, size_t n, char text[static RESTRAINT_TEXT_MAX]);
 void lanes_note(Engine *engine, unsigned lane, size_t messages, size_t recipients);
 

@@ -71,22 +71,31 @@ static bool goes_on_without(Link *link, HeldMessage *message)
 
 bool restrain_admits(Link *link, HeldMessage *message)
 {
-    char text[RESTRAINT_TEXT_MAX];
+    Engine *engine = link->engine;
     Restraint *restraint = link->relay->restraint;
+    usec_t now = engine_now(engine), when;
+    char text[RESTRAINT_TEXT_MAX];
+    size_t n;
 
-    if ((restraint || link->engine->lanes) &&
-        !lanes_admit_recipients(link->engine, message->lane, recipients_of(message), text)) {
-        engine_put_aside(link->engine, message, text);
+    if (!restraint && !engine->lanes)
+        return true;
+    n = recipients_of(message);
+    when = lanes_when(engine, message->lane, n, text);
+    if (when > now) {
+        engine_put_aside(engine, message, engine_to_real(engine, when), text);
         return false;
     }
-    if (!restraint || restraint_admits(restraint, recipients_of(message), engine_now(link->engine)))
+    when = restraint ? restraint_when(restraint, n, now) : now;
+    if (when <= now)
         return true;
     if (goes_on_without(link, message))
         return false;
     snprintf(text, sizeof(text),
         "relay %.100s may not take %zu recipients at once yet (recipient_rate)",
-        link->relay->config->name, recipients_of(message));
-    engine_put_aside(link->engine, message, text);
+        link->relay->config->name, n);
+    /* Where there is another relay it is asked for again, for that one may take it earlier. */
+    engine_put_aside(
+        engine, message, engine->relays->n_relays > 1 ? 0 : engine_to_real(engine, when), text);
     return false;
 }
 

@@ -139,9 +139,9 @@ RestraintRoom restraint_room(Restraint *r, usec_t now, usec_t realtime)
     return room;
 }
 
-bool restraint_admits(Restraint *r, size_t recipients, usec_t now)
+usec_t restraint_when(Restraint *r, size_t recipients, usec_t now)
 {
-    return windows_when(&r->recipients, recipients, now) <= now;
+    return windows_when(&r->recipients, recipients, now);
 }
 
 static void note(Windows *w, size_t n, usec_t now)

@@ -38,9 +38,9 @@ void restraint_free(Restraint *restraint); /* accepts NULL */
 
 RestraintRoom restraint_room(Restraint *restraint, usec_t now, usec_t realtime);
 
-/* Whether a message to so many may be sent: one to more than a rate allows, where nothing else was.
- */
-bool restraint_admits(Restraint *restraint, size_t recipients, usec_t now);
+/* From when on a message to so many may be sent, if no other is before it: one to more than a rate
+ * allows, where nothing else was. */
+usec_t restraint_when(Restraint *restraint, size_t recipients, usec_t now);
 
 /* So many transactions, with so many recipients in all, are sent. */
 void restraint_note(Restraint *restraint, size_t messages, size_t recipients, usec_t now);

@@ -156,7 +156,7 @@ static int put_aside(Engine *engine, HeldMessage *m, const Relay *held, const Ro
             "it waits for relay %s, which is on hold and may take it; it cannot go to one %s",
             held->config->name, lack->text) < 0)
         return -ENOMEM;
-    engine_put_aside(engine, m, why);
+    engine_put_aside(engine, m, 0, why);
     return 1;
 }
 

@@ -156,8 +156,10 @@ START_TEST(all_rates_hold_at_once)
     ck_assert_uint_ge(room.from, NOW + USEC_PER_MINUTE);
     ck_assert_str_eq(
         restraint_explain(r, room.kind, text), "it has taken 5 messages in 1m (message_rate)");
-    ck_assert(restraint_admits(r, 8, NOW + 2 * USEC_PER_SEC));
-    ck_assert(!restraint_admits(r, 9, NOW + 2 * USEC_PER_SEC));
+    ck_assert_uint_eq(restraint_when(r, 8, NOW + 2 * USEC_PER_SEC), NOW + 2 * USEC_PER_SEC);
+    ck_assert_uint_gt(restraint_when(r, 9, NOW + 2 * USEC_PER_SEC), NOW + 2 * USEC_PER_SEC);
+    usec_t when = restraint_when(r, 9, NOW + 2 * USEC_PER_SEC);
+    ck_assert_uint_eq(restraint_when(r, 9, when), when);
     restraint_free(r);
 }
 END_TEST
