@@ -10,7 +10,7 @@
 #include "base/buffer.h"
 #include "base/lane.h"
 
-#define CLAIMS_LANES_MAX 64 /* more are not looked into by one daemon */
+#define CLAIMS_LANES_MAX 201 /* "", and as many as the database takes */
 
 typedef struct ClaimsLane {
     char name[LANE_NAME_MAX + 1];

@@ -25,8 +25,9 @@
 #define TICK_ACCURACY (USEC_PER_SEC / 10)
 #define REAP_EVERY (10 * USEC_PER_SEC)
 #define RIPEN_EVERY (5 * USEC_PER_SEC)
-#define RIPEN_MOST "1000"
+#define RIPEN_MOST 1000
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
+#define FORGET_EVERY USEC_PER_HOUR
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
 #define END_PATIENCE (5 * USEC_PER_SEC)
 
@@ -195,6 +196,8 @@ static void on_up(void *user)
 {
     DatabaseSource *d = user;
 
+    (void)sd_event_source_set_time_relative(d->tick, TICK);
+    (void)sd_event_source_set_enabled(d->tick, SD_EVENT_ON);
     if (d->daemon == 0)
         begin(d);
     else
@@ -231,6 +234,8 @@ static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failu
         return;
     d->next_due = database_result_is_null(rows, 0, 1) ? USEC_NEVER
                                                       : (usec_t)database_result_integer(rows, 0, 1);
+    if (database_result_integer(rows, 0, 0) >= RIPEN_MOST)
+        d->ripened = 0; /* there may be more that was due long ago: with the next tick */
     if (database_result_integer(rows, 0, 0) > 0)
         database_claim(d);
 }
@@ -240,16 +245,17 @@ void database_ripen(DatabaseSource *d)
 {
     static const char statement[] =
         "SELECT ripe, (extract(epoch FROM next) * 1000000)::bigint FROM outbox.ripen("
-        "coalesce(clock_timestamp() - $1::interval, '-infinity'), " RIPEN_MOST ")";
+        "coalesce(clock_timestamp() - $1::interval, '-infinity'), $2)";
     usec_t now = now_boottime();
-    char behind[48];
-    const char *values[1] = {behind};
+    char behind[48], most[16];
+    const char *values[2] = {behind, most};
 
     (void)snprintf(behind, sizeof(behind), "%llu seconds",
         (unsigned long long)((now - d->ripened) / USEC_PER_SEC + RIPEN_BEHIND));
+    (void)snprintf(most, sizeof(most), "%d", RIPEN_MOST);
     if (d->ripened == 0)
         values[0] = NULL;
-    if (database_ask(d->connection, statement, values, 1, on_ripe, d) >= 0)
+    if (database_ask(d->connection, statement, values, 2, on_ripe, d) >= 0)
         d->ripened = now;
 }
 
@@ -257,6 +263,12 @@ static void reap(DatabaseSource *d, usec_t now)
 {
     d->reaped = now;
     (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
+}
+
+static void forget_keys(DatabaseSource *d, usec_t now)
+{
+    d->forgot = now;
+    (void)database_ask(d->connection, "SELECT outbox.forget_keys()", NULL, 0, ignore, d);
 }
 
 static void rescan(DatabaseSource *d, usec_t now)
@@ -272,20 +284,26 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
     usec_t now = now_boottime();
 
     (void)sd_event_source_set_time_relative(source, TICK);
-    if (!d->alive)
+    if (!d->alive) { /* what was asked for met with a conflict: once more */
+        if (database_connection_is_up(d->connection) && !d->beginning)
+            on_up(d);
         return 0;
+    }
     if (now >= d->renewed + RENEW_EVERY || is_idle(d) != d->told_idle)
         database_renew(d);
     if (!database_holds(d)) /* it is to be seen whether anything is ours still */
         return 0;
     if (now >= d->reaped + REAP_EVERY)
         reap(d, now);
+    if (now >= d->forgot + FORGET_EVERY)
+        forget_keys(d, now);
     if (now >= d->rescanned + RESCAN_EVERY)
         rescan(d, now);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
     database_learn_lanes(d);
     database_write_now(d);
+    database_read_on(d);
     database_claim(d);
     return 0;
 }

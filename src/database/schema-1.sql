@@ -350,18 +350,22 @@ BEGIN
         WITH lost AS (DELETE FROM leased WHERE leased.daemon = late.id RETURNING *),
         noted AS (
             INSERT INTO record (message, line)
-                SELECT message, jsonb_build_object('time', now(), 'event', 'recovered', 'from', late.name) FROM lost
+                SELECT message, jsonb_build_object('time', stamp(clock_timestamp()), 'event', 'recovered', 'from', late.name) FROM lost
         )
         INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM lost;
         GET DIAGNOSTICS n = ROW_COUNT;
         moved := moved + n;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
-    DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
-        AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message);
     DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot());
     RETURN moved;
 END $$;
+
+-- Keys of more than a week ago, but for those of messages that are here.
+CREATE FUNCTION forget_keys() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
+        AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message)
+$$;
 
 -- A daemon ends in good order: what it still holds is ready at once.
 CREATE FUNCTION daemon_end(daemon bigint) RETURNS void
@@ -847,7 +851,7 @@ CREATE TABLE departed (
 
 -- What this queue is called in the names of files of messages that are moving.
 CREATE FUNCTION tag() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT substr(md5(oid::text || min(installed)::text), 1, 12) FROM version, pg_database
+    SELECT substr(md5(oid::text || extract(epoch FROM min(installed))::text), 1, 12) FROM version, pg_database
     WHERE datname = current_database() GROUP BY oid
 $$;
 
@@ -870,6 +874,8 @@ DECLARE
     new_id bigint := nextval(pg_get_serial_sequence('message', 'id'));
     earlier bigint[];
 BEGIN
+    -- One that is just committing with that key is waited for, so that what follows sees it.
+    PERFORM pg_advisory_xact_lock(hashtextextended(arrive.key, 0));
     WITH gone AS (
         DELETE FROM aside WHERE aside.mover = arrive.mover
             AND message IN (SELECT id FROM message WHERE key = arrive.key AND role = session_user) RETURNING message
@@ -900,7 +906,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     it aside%ROWTYPE;
 BEGIN
-    SELECT * INTO it FROM aside WHERE message = arrived.message AND mover = arrived.mover FOR UPDATE;
+    -- What was given is known by its number: its directory, or the host, may have another name by now.
+    SELECT * INTO it FROM aside WHERE message = arrived.message
+        AND (mover = arrived.mover OR (mover LIKE 'from %' AND arrived.mover LIKE 'from %')) FOR UPDATE;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
@@ -982,10 +990,19 @@ END $$;
 
 -- Whether it has left for good; and it is known to be in the directory.
 CREATE FUNCTION has_departed(mover text, message bigint) RETURNS boolean
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT EXISTS (SELECT FROM departed WHERE departed.mover = has_departed.mover
-        AND departed.message = has_departed.message)
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    other text;
+BEGIN
+    SELECT departed.mover INTO other FROM departed WHERE departed.message = has_departed.message
+        ORDER BY departed.mover = has_departed.mover DESC LIMIT 1;
+    IF other <> has_departed.mover THEN
+        RAISE EXCEPTION 'outbox: message % has left "%", and this is "%"', has_departed.message, other, has_departed.mover
+            USING ERRCODE = '22023',
+            HINT = 'Where that is this directory under a former name, correct outbox.departed, as the owner.';
+    END IF;
+    RETURN other IS NOT NULL;
+END $$;
 CREATE FUNCTION forget_departed(mover text, message bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM departed WHERE departed.mover = forget_departed.mover AND departed.message = forget_departed.message
@@ -1007,7 +1024,7 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'ripen', 'claim', 'keep_only', 'read', 'content', 'note', 'settle',
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'ripen', 'claim', 'keep_only', 'read', 'content', 'note', 'settle',
             'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false

@@ -38,11 +38,20 @@ static int end(Database *database, int r, Failure *f)
 
 static int check_server(Database *database, Failure *f)
 {
-    if (database->pq->serverVersion(database->conn) >= SERVER_MIN)
-        return 0;
+    _cleanup_database_rows_ DatabaseRows rows = {0};
+    int r;
+
+    if (database->pq->serverVersion(database->conn) < SERVER_MIN)
+        return failure_set(f, -EOPNOTSUPP, ERROR_CONFIGURATION,
+            "the server is PostgreSQL %d, and the queue needs 14 or newer",
+            database->pq->serverVersion(database->conn) / 10000);
+    r = database_query(database, "SELECT current_setting('server_encoding') = 'UTF8'",
+        DATABASE_NO_VALUES, &rows, f);
+    if (r < 0 || database_is_true(&rows, 0, 0))
+        return r;
     return failure_set(f, -EOPNOTSUPP, ERROR_CONFIGURATION,
-        "the server is PostgreSQL %d, and the queue needs 14 or newer",
-        database->pq->serverVersion(database->conn) / 10000);
+        "the database's encoding is not UTF8, and what relays say could not be written there; make "
+        "one for the queue: createdb -E UTF8 -T template0 NAME");
 }
 
 /* What is called outbox there. */

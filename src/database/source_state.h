@@ -43,8 +43,8 @@ struct DatabaseSource {
     usec_t lease_end; /* boottime until which what is held is ours for certain */
     bool flush;       /* what waits for a time is to be made ready when it stands */
     bool told_idle;   /* that there is nothing to do */
-    usec_t renewed, reaped, ripened, rescanned; /* boottime: when it was done last */
-    usec_t next_due;                            /* realtime */
+    usec_t renewed, reaped, forgot, ripened, rescanned; /* boottime: when it was done last */
+    usec_t next_due;                                    /* realtime */
     char *lost_for; /* why nothing is taken, as it was told last; NULL: it is */
     Buffer figures; /* JSON, of the daemon */
     char name[256]; /* of this machine */

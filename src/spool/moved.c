@@ -137,11 +137,13 @@ int spool_coming_date(const Spool *spool, const char *mark, usec_t queued, Failu
         {.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)(queued / USEC_PER_SEC),
                                      .tv_nsec = (long)(queued % USEC_PER_SEC) * 1000}};
     char name[SPOOL_NAME_MAX];
+    int r;
 
     name_of(SPOOL_COMING_PREFIX, mark, name);
-    return utimensat(spool->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0
-               ? cannot(spool, -errno, name, "set the time of", f)
-               : 0;
+    if (utimensat(spool->fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+        return cannot(spool, -errno, name, "set the time of", f);
+    r = file_sync(spool->fd); /* its name is on disk before it is deleted elsewhere */
+    return r < 0 ? cannot(spool, r, name, "sync", f) : 0;
 }
 
 static int fill_record(

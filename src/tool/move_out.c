@@ -271,7 +271,10 @@ static int resume_coming(void *user, const char *mark)
     if (!parse_mark(m, mark, number, &state))
         return 0;
     format_names(m, number, state, again, id);
-    r = move_ask(m, "SELECT outbox.has_departed($1, $2)", m->to, number, resuming->f);
+    /* Whoever is just committing that it leaves is waited for; from then on it cannot any more. */
+    r = move_ask(m, "SELECT outbox.stay($1, $2) IS NULL", m->to, number, resuming->f);
+    if (r >= 0)
+        r = move_ask(m, "SELECT outbox.has_departed($1, $2)", m->to, number, resuming->f);
     if (r == 0)
         return spool_coming_drop(m->spool, mark, id, resuming->f);
     if (r > 0)

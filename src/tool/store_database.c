@@ -57,7 +57,7 @@ static const char *number_of(const char *id)
 {
     size_t n = strspn(id, "0123456789");
 
-    return n > 0 && n < 19 && !id[n] ? id : NULL;
+    return n > 0 && n < 19 && !id[n] && id[0] != '0' ? id : NULL;
 }
 
 static char *copy_at(const DatabaseRows *rows, int row, int column, int *r)

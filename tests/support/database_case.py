@@ -1,12 +1,10 @@
 """Tests whose queue is in a PostgreSQL of their own, one for each class."""
 
 import lab
-from lab import SOURCE
 from odd_relay import RelayTest
-from postgresql import PostgreSQL
+from postgresql import INIT, PostgreSQL
 from process import wait_for
 
-INIT = f"CREATE SCHEMA outbox; SET LOCAL search_path = outbox, pg_temp;\\i {SOURCE}/src/database/schema-1.sql"
 RETRY = {"first": "1h", "max": "1h"}
 PLACES = ("ready", "deferred", "leased", "aside", "ended")
 

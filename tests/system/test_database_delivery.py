@@ -38,6 +38,14 @@ class Delivery(DatabaseTest):
         self.assertEqual(sorted(recipients[0] for recipients, _ in relay.accepted),
                          sorted(f"n{n}@lab.test" for n in range(1, 401)))
 
+    def test_as_many_lanes_as_there_can_be(self):
+        relay = self.odd()
+        self.sql("SELECT outbox.queue('shop@lab.test', ARRAY['n' || n || '@lab.test'], E'Subject: x\\n\\ny\\n', lane => 'c' || n)"
+                 " FROM generate_series(1, 199) n")
+        self.serve(relay)
+        self.wait_empty()
+        self.assertEqual(len(relay.accepted), 199)
+
     def test_a_restored_dump_hides_nothing(self):
         """Numbers of transactions that are yet to come are not gone on behind."""
         self.put("old")

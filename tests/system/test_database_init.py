@@ -70,6 +70,11 @@ class Init(DatabaseTest):
         self.tool("database", "init", role="app")
         self.assertEqual(self.sql("SELECT version FROM outbox.hello()"), [["1"]])
 
+    def test_in_a_database_that_cannot_hold_what_relays_say(self):
+        self.database.sql_alone("DROP DATABASE shop WITH (FORCE)")
+        self.database.sql_alone("CREATE DATABASE shop OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        self.fails("database", "init", status=78, words=["is not UTF8", "createdb -E UTF8"])
+
     def test_another_schema_of_that_name(self):
         self.sql("CREATE SCHEMA outbox; CREATE TABLE outbox.mails (id int)")
         self.fails("database", "init", status=78, words=["outbox: 9002: ", "is no queue", "ALTER SCHEMA"])
@@ -165,8 +170,8 @@ class Rights(DatabaseTest):
         """A new one is the operator's, until somebody says otherwise."""
         kinds = {
             "app producer": "append hello queue submit",
-            "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush hello keep_only"
-                             " lanes note read reap ripen settle submit submit_as waiting write",
+            "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush"
+                             " forget_keys hello keep_only lanes note read reap ripen settle submit submit_as waiting write",
         }
         self.init()
         self.grant("boss", "operator")

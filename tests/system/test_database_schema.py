@@ -94,14 +94,20 @@ class Queueing(SchemaTest):
         message = self.put(more=", key => 'order 1'")
         daemon = self.daemon()
         self.claim(daemon)
-        self.sql(f"SELECT outbox.settle({daemon}, {message}, 'sent'), outbox.reap()")
+        self.sql(f"SELECT outbox.settle({daemon}, {message}, 'sent'), outbox.forget_keys()")
         self.assertEqual(self.put(more=", key => 'order 1'"), message)
         self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "0")
         waits = self.put(more=", key => 'order 2'")
         self.sql("UPDATE outbox.used_key SET at = at - interval '8 days'")
-        self.sql("SELECT outbox.reap()")
+        self.sql("SELECT outbox.forget_keys()")
         self.assertEqual(self.put(more=", key => 'order 2'"), waits)
         self.assertNotEqual(self.put(more=", key => 'order 1'"), message)
+
+    def test_its_name_is_the_same_for_everybody(self):
+        """Whatever a session's zone and form of times: moves that were broken off are found by it."""
+        names = {self.one(f"SET timezone = '{zone}'; SET datestyle = '{style}'; SELECT outbox.tag()")
+                 for zone in ("UTC", "Asia/Tokyo") for style in ("ISO", "German")}
+        self.assertEqual(len(names), 1)
 
     def test_a_key_of_two_at_once(self):
         """The second waits for the first, and takes its place where that rolls back."""
