@@ -23,6 +23,7 @@ typedef struct EngineLaneState {
 } LaneState;
 
 struct EngineLanes {
+    Config *settings; /* whose lanes they are */
     unsigned n;
     unsigned passed[LANES_MAX];  /* of the messages that connections got */
     unsigned claimed[LANES_MAX]; /* of those that were taken ahead */
@@ -35,6 +36,8 @@ static void free_lanes(struct EngineLanes *lanes)
 {
     for (unsigned i = 0; lanes && i < lanes->n; i++)
         restraint_free(lanes->all[i].restraint);
+    if (lanes)
+        (void)config_unref(lanes->settings);
     free(lanes);
 }
 
@@ -73,7 +76,7 @@ static void renumber(const Engine *engine, const Config *config)
         }
 }
 
-int lanes_begin(Engine *engine, const Config *config)
+int lanes_begin(Engine *engine, Config *config)
 {
     struct EngineLanes *lanes = NULL;
     int r = 0;
@@ -82,6 +85,7 @@ int lanes_begin(Engine *engine, const Config *config)
         lanes = calloc(1, sizeof(*lanes));
         if (!lanes)
             return -ENOMEM;
+        lanes->settings = config_ref(config);
         lanes->n = (unsigned)config->n_lanes + 1;
         for (unsigned i = 1; r == 0 && i < lanes->n; i++)
             r = set_lane(engine, config->lanes[i - 1], &lanes->all[i]);

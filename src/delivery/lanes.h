@@ -9,7 +9,7 @@
 
 /* Those of that configuration; what was sent counts on from the former's. 0 or -ENOMEM, and nothing
  * is changed. */
-int lanes_begin(Engine *engine, const Config *config);
+int lanes_begin(Engine *engine, Config *config);
 void lanes_done(Engine *engine);
 
 /* The number of the message's lane. */

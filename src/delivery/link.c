@@ -60,8 +60,10 @@ static int take_message(Link *link, HeldMessage *message)
 
     if (r > 0)
         return r;
-    if (r >= 0 && !restrain_admits(link, message))
+    if (r >= 0 && !restrain_admits(link, message)) {
+        free(nowhere);
         return 1;
+    }
     if (r >= 0)
         r = begin_attempt(link, message, &attempt);
     if (r < 0) {

@@ -69,6 +69,14 @@ static bool goes_on_without(Link *link, HeldMessage *message)
     return true;
 }
 
+/* Settings may let it go earlier, which nobody is told of: it is asked for again by then. */
+#define REFUSED_PAUSE_MAX (5 * USEC_PER_MINUTE)
+
+static usec_t ask_again(const Engine *engine, usec_t when, usec_t now)
+{
+    return engine_to_real(engine, MIN(when, usec_add(now, REFUSED_PAUSE_MAX)));
+}
+
 bool restrain_admits(Link *link, HeldMessage *message)
 {
     Engine *engine = link->engine;
@@ -82,7 +90,7 @@ bool restrain_admits(Link *link, HeldMessage *message)
     n = recipients_of(message);
     when = lanes_when(engine, message->lane, n, text);
     if (when > now) {
-        engine_put_aside(engine, message, engine_to_real(engine, when), text);
+        engine_put_aside(engine, message, ask_again(engine, when, now), text);
         return false;
     }
     when = restraint ? restraint_when(restraint, n, now) : now;
@@ -95,7 +103,7 @@ bool restrain_admits(Link *link, HeldMessage *message)
         link->relay->config->name, n);
     /* Where there is another relay it is asked for again, for that one may take it earlier. */
     engine_put_aside(
-        engine, message, engine->relays->n_relays > 1 ? 0 : engine_to_real(engine, when), text);
+        engine, message, engine->relays->n_relays > 1 ? 0 : ask_again(engine, when, now), text);
     return false;
 }
 

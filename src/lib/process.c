@@ -142,7 +142,9 @@ static int run(Processing *p, const char *path, Failure *f)
     r = sd_event_add_io(p->emptying.loop, NULL, p->client->wake_fd, EPOLLIN, on_interrupt, p);
     if (r >= 0)
         r = emptying_run(&p->emptying);
-    return r < 0 ? failure_set_errno(f, r, "cannot process %s", path) : 0;
+    return r < 0 ? failure_set_errno(
+                       f, r, "cannot process %s", path ?: p->client->config->spool.directory)
+                 : 0;
 }
 
 /* What there is to say in the end. */

@@ -178,7 +178,7 @@ void directory_tell_names(Directory *d)
     d->current->names.keeps_sent = d->keep_sent;
     /* Without the memory for it, lanes are what they were: engine and file know better. */
     if (names_use_lanes(&d->current->names, d->config) < 0)
-        return;
+        d->current->names.tables.open = UINT32_MAX;
 }
 
 int directory_attach(Directory *d, Failure *f)

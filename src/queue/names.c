@@ -129,21 +129,24 @@ static bool has_same_lanes(const Config *a, const Config *b)
 int names_use_lanes(Names *n, Config *config)
 {
     LaneTables tables;
-    int r = 0;
+    bool same = has_same_lanes(n->config, config);
+    int r;
 
-    if (!has_same_lanes(n->config, config)) {
+    if (!same) {
         r = lane_tables_init(&tables, (unsigned)config->n_lanes + 1, TABLE_BYTES_MAX);
         if (r < 0)
             return r;
         lane_tables_done(&n->tables);
         n->tables = tables;
+    }
+    (void)config_unref(n->config);
+    n->config = config_ref(config);
+    if (!same) { /* by these lanes from here on */
         spool_scan_free(TAKE_PTR(n->scan));
         n->ahead = 0;
         bring_up_last(n);
         n->again = true;
     }
-    (void)config_unref(n->config);
-    n->config = config_ref(config);
     return 0;
 }
 

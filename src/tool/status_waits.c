@@ -64,7 +64,7 @@ static int note(StatusWaits *waits, Waiting *waiting)
     if (waiting->what == WAITS_FOR_RELAY && waiting->relay) {
         r = count(waits, waiting->relay);
         keep_first(&waits->first, waiting);
-    } else if (waiting->what == WAITS_FOR_TIME) {
+    } else if (waiting->what == WAITS_FOR_TIME || waiting->what == WAITS_FOR_LANE) {
         keep_first(&waits->scheduled, waiting);
     } else {
         waits->turn = true;

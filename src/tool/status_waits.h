@@ -17,7 +17,7 @@ typedef struct StatusWaits {
     RelayWait *relays;
     size_t n;
     Waiting first;     /* of those that wait for a relay, what can go first */
-    Waiting scheduled; /* of those that wait for their time, the same */
+    Waiting scheduled; /* of those that wait for their time or lane, the same */
     bool turn;         /* some wait for neither */
     size_t looked;
 } StatusWaits;

@@ -104,15 +104,10 @@ static int open_directory(int (*open)(const Tool *tool, const char *directory, S
     return *ret ? 0 : tool_fail_memory();
 }
 
-/* spool.database, as far as the configuration can be read; NULL: there is none. */
+/* NULL: there is none. What is wrong with other settings keeps nobody from looking. */
 static int find_database(const Tool *tool, char **ret, Failure *f)
 {
-    _cleanup_config_ Config *config = NULL;
-    int r = config_load_spool(tool->config_path, tool->overrides, &config, f);
-
-    if (r >= 0)
-        *ret = TAKE_PTR(config->spool.database);
-    return MIN(r, 0);
+    return config_load_database(tool->config_path, tool->overrides, ret, f);
 }
 
 int store_open_directory(const Tool *tool, const char *directory, Store **ret)
@@ -144,8 +139,11 @@ static int open_by(int (*open)(const Tool *tool, const char *directory, Spool **
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *database = NULL;
+    int r = 0;
 
-    if (!directory && find_database(tool, &database, &f) < 0)
+    if (!directory)
+        r = find_database(tool, &database, &f);
+    if (r < 0 && r != -EACCES && r != -EPERM) /* of those the directory says what to do */
         return tool_fail(&f);
     return database ? store_open_database(tool, database, ret)
                     : open_directory(open, tool, directory, ret);
