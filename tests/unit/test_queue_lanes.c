@@ -174,6 +174,29 @@ START_TEST(what_is_no_file_is_in_no_lane)
 }
 END_TEST
 
+/* They have waited for the end of a pass, which a reload ends. */
+START_TEST(what_was_put_last_is_in_the_lanes_that_there_are_then)
+{
+    char id[SPOOL_NAME_MAX];
+
+    for (unsigned i = 0; i < 9000; i++) {
+        snprintf(id, sizeof(id), "bulk-%u", i);
+        drop(id, "bulk");
+    }
+    names_rescan(&names_);
+    ck_assert_int_eq(names_read(&names_, NOW, id, NULL), 0);
+    ck_assert_ptr_nonnull(names_.scan);
+    names_put_last(&names_, "bulk-8999", NAME_QUEUED);
+    ck_assert_uint_gt(buffer_size(&names_.last), 0);
+    (void)config_unref(config);
+    config = load("");
+    ck_assert_int_eq(names_use_lanes(&names_, config), 0);
+    ck_assert_uint_eq(lane_tables_of_lane(&names_.tables, LANE_NONE), 1);
+    expect("bulk-8999");
+    expect("");
+}
+END_TEST
+
 START_TEST(other_lanes_find_all_anew)
 {
     drop("a", "alerts");
@@ -211,6 +234,7 @@ int main(void)
     tcase_add_test(t, a_name_is_known_once);
     tcase_add_test(t, what_waits_for_a_time_is_in_its_lane_when_that_has_come);
     tcase_add_test(t, what_is_no_file_is_in_no_lane);
+    tcase_add_test(t, what_was_put_last_is_in_the_lanes_that_there_are_then);
     tcase_add_test(t, other_lanes_find_all_anew);
     suite_add_tcase(suite, t);
     return unit_run(suite);
