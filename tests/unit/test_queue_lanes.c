@@ -189,10 +189,10 @@ START_TEST(what_was_put_last_is_in_the_lanes_that_there_are_then)
     names_put_last(&names_, "bulk-8999", NAME_QUEUED);
     ck_assert_uint_gt(buffer_size(&names_.last), 0);
     (void)config_unref(config);
-    config = load("");
+    config = load("{ name = \"alerts\"; }");
     ck_assert_int_eq(names_use_lanes(&names_, config), 0);
     ck_assert_uint_eq(lane_tables_of_lane(&names_.tables, LANE_NONE), 1);
-    expect("bulk-8999");
+    open_lane("alerts");
     expect("");
 }
 END_TEST
