@@ -18,7 +18,12 @@
 #define UNIQUE_NUMBERED(name, number) UNIQUE_JOINED(name, number)
 #define UNIQUE(name) UNIQUE_NUMBERED(name, __COUNTER__)
 
-/* The lesser, and the greater, of two values that are each evaluated once. */
+/* The lesser, and the greater, of two values that are each evaluated once. cppcheck loses its way
+ * in such a block. */
+#ifdef __cppcheck__
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#else
 #define MIN(a, b) CHOOSE(<, a, UNIQUE(_first), b, UNIQUE(_second))
 #define MAX(a, b) CHOOSE(>, a, UNIQUE(_first), b, UNIQUE(_second))
 #define CHOOSE(than, a, first, b, second)   \
@@ -27,6 +32,7 @@
         __auto_type second = (b);           \
         first than second ? first : second; \
     })
+#endif
 
 #define SWAP(a, b)                 \
     do {                           \
