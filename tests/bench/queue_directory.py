@@ -33,9 +33,10 @@ def fill(directory, count, size, state="queued"):
 
 
 def is_empty(directory):
-    """Whether nothing is left. In a directory that held very many this walks over all that is empty of it."""
+    """Whether no message is left: outboxd has files of its own there. In a directory that held very many this walks
+    over all that is empty of it."""
     with os.scandir(directory) as entries:
-        return next(entries, None) is None
+        return all(entry.name.startswith(".") for entry in entries)
 
 
 def free_files(directory):
