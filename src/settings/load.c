@@ -102,6 +102,24 @@ static bool is_dispensable(const char *path, int error)
     return !path && error != -ENOMEM && !error_is_common(error);
 }
 
+/* Of the file what can be read; where nobody has named it, the defaults hold without it. In
+ * `ret_doubtful`: something of it is not known. */
+static int load_readable(
+    const char *path, const Way *way, bool *ret_doubtful, Config **ret, Failure *f)
+{
+    _cleanup_source_ Source source = {.lenient = true};
+    const char *file = path ?: SETTINGS_DEFAULT_PATH;
+    int r = is_absent(path) ? 0 : source_load(&source, file, f);
+
+    if (r < 0 && !is_dispensable(path, r))
+        return r;
+    if (ret_doubtful)
+        *ret_doubtful = r < 0 || source.left_out;
+    if (r < 0)
+        source_done(&source);
+    return load(&source, source.n_files > 0 ? file : NULL, way, ret, f);
+}
+
 int config_load_directory(const char *path, const char *const *overrides, char **ret,
     SenderRules **ret_senders, char **ret_socket, Failure *f)
 {
@@ -111,21 +129,10 @@ int config_load_directory(const char *path, const char *const *overrides, char *
         .beside = ret_senders ? setting_find(SECTION_SPOOL, "senders") : NULL,
         .aside = ret_socket ? setting_find(SECTION_SPOOL, "submit_socket") : NULL,
     };
-    _cleanup_source_ Source source = {.lenient = true};
     _cleanup_config_ Config *config = NULL;
-    const char *file = path ?: SETTINGS_DEFAULT_PATH;
-    bool doubtful = false;
-    int r;
+    bool doubtful;
+    int r = load_readable(path, &way, &doubtful, &config, f);
 
-    if (!is_absent(path)) {
-        r = source_load(&source, file, f);
-        if (r < 0 && !is_dispensable(path, r))
-            return r;
-        doubtful = r < 0 || source.left_out;
-        if (r < 0)
-            source_done(&source);
-    }
-    r = load(&source, source.n_files > 0 ? file : NULL, &way, &config, f);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(config->spool.directory);
@@ -139,22 +146,10 @@ int config_load_directory(const char *path, const char *const *overrides, char *
 int config_load_database(const char *path, const char *const *overrides, char **ret, Failure *f)
 {
     const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "database")};
-    _cleanup_source_ Source source = {.lenient = true};
     _cleanup_config_ Config *config = NULL;
-    const char *file = path ?: SETTINGS_DEFAULT_PATH;
-    int r;
+    int r = load_readable(path, &way, NULL, &config, f);
 
-    *ret = NULL;
-    if (!is_absent(path)) {
-        r = source_load(&source, file, f);
-        if (r < 0 && !is_dispensable(path, r))
-            return r;
-        if (r < 0)
-            source_done(&source);
-    }
-    r = load(&source, source.n_files > 0 ? file : NULL, &way, &config, f);
-    if (r == 0)
-        *ret = TAKE_PTR(config->spool.database);
+    *ret = r < 0 ? NULL : TAKE_PTR(config->spool.database);
     return r;
 }
 
@@ -188,15 +183,8 @@ static int load_section(
     const char *path, const char *const *overrides, const Setting *only, Config **ret, Failure *f)
 {
     const Way way = {.overrides = overrides, .only_section = true, .only = only};
-    _cleanup_source_ Source source = {.lenient = true};
-    const char *file = path ?: SETTINGS_DEFAULT_PATH;
-    int r = is_absent(path) ? 0 : source_load(&source, file, f);
 
-    if (r < 0 && !is_dispensable(path, r))
-        return r;
-    if (r < 0)
-        source_done(&source);
-    return load(&source, source.n_files > 0 ? file : NULL, &way, ret, f);
+    return load_readable(path, &way, NULL, ret, f);
 }
 
 int config_load_message(const char *path, const char *const *overrides, Config **ret, Failure *f)
