@@ -20,7 +20,6 @@
 #include "tool/store.h"
 #include "tool/terminal.h"
 
-#define BLOCK_BYTES ((size_t)64 * 1024)
 #define NAMES_MAX 1000 /* ID.eml, ID-2.eml, ... */
 #define OWN_MARK "X-Outbox-Uid:"
 
@@ -97,23 +96,6 @@ static void leave(Export *export, const char *id, const Failure *f)
 
 /* ---- reading ---- */
 
-/* As message_read_start() wants it. */
-static int read_piece(void *source, Buffer *out, Failure *f)
-{
-    char *at = buffer_reserve(out, BLOCK_BYTES);
-    ssize_t n;
-
-    if (!at)
-        return failure_set_errno(f, -ENOMEM, "cannot read the message");
-    do
-        n = read(*(int *)source, at, BLOCK_BYTES);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return failure_set_errno(f, -errno, "cannot read the message");
-    buffer_commit(out, (size_t)n);
-    return n > 0;
-}
-
 /* The line that says who queued it is the queue's own. */
 static void drop_mark(Buffer *start)
 {
@@ -145,7 +127,7 @@ static int open_one(const Export *export, const ToolMessage *m, Exported *e, Fai
     e->waits = e->envelope.not_before > clock_realtime();
     if (lseek(e->fd, 0, SEEK_SET) < 0)
         return failure_set_errno(f, -errno, "cannot read it");
-    r = message_read_start(read_piece, &e->fd, &e->start, f);
+    r = message_read_start(store_read_piece, &e->fd, &e->start, f);
     e->has_more = r > 0;
     drop_mark(&e->start);
     return MIN(r, 0);
@@ -170,7 +152,7 @@ static int write_file(const Export *export, Exported *e, int fd, Failure *f)
         buffer_clear(&out);
         if (r < 0 || more == 0)
             break;
-        more = read_piece(&e->fd, &out, f);
+        more = store_read_piece(&e->fd, &out, f);
         if (more < 0)
             return more;
     }
@@ -298,7 +280,7 @@ static int export_stream(Export *export, Exported *e, Failure *f)
         buffer_clear(&out);
         buffer_clear(&piece);
         if (r >= 0)
-            more = read_piece(&e->fd, &piece, f);
+            more = store_read_piece(&e->fd, &piece, f);
         if (more < 0)
             return more;
         if (r >= 0)

@@ -20,7 +20,6 @@
 #include "tool/move.h"
 #include "tool/store_database.h"
 
-#define BLOCK_BYTES ((size_t)64 * 1024)
 #define NUMBER_MAX 24
 
 /* What comes. */
@@ -138,28 +137,12 @@ static int read_record(Moving *m, Coming *c, Failure *f)
     return r < 0 && !f->text ? failure_set_errno(f, r, "cannot move %s", c->number) : MIN(r, 0);
 }
 
-static int read_piece(void *source, Buffer *out, Failure *f)
-{
-    char *at = buffer_reserve(out, BLOCK_BYTES);
-    ssize_t n;
-
-    if (!at)
-        return failure_set_errno(f, -ENOMEM, "cannot read the message");
-    do
-        n = read(*(int *)source, at, BLOCK_BYTES);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return failure_set_errno(f, -errno, "cannot read the message");
-    buffer_commit(out, (size_t)n);
-    return n > 0;
-}
-
 /* Its envelope in front of it, all its recipients, those too who have had it: the record says so.
  */
 static int write_content(const Coming *c, int fd, SpoolWriter *writer, Failure *f)
 {
     _cleanup_buffer_ Buffer start = {0}, out = {0};
-    int more = message_read_start(read_piece, &fd, &start, f), r = MIN(more, 0);
+    int more = message_read_start(store_read_piece, &fd, &start, f), r = MIN(more, 0);
 
     if (r >= 0)
         r = message_readdress(buffer_data(&start), buffer_size(&start), &c->envelope, NULL, &out);
@@ -168,7 +151,7 @@ static int write_content(const Coming *c, int fd, SpoolWriter *writer, Failure *
         buffer_clear(&out);
         if (r < 0 || more <= 0)
             break;
-        more = r = read_piece(&fd, &out, f);
+        more = r = store_read_piece(&fd, &out, f);
     }
     return r < 0 && !f->text ? failure_set_errno(f, r, "cannot move %s", c->number) : MIN(r, 0);
 }

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/errors.h"
 #include "settings/load.h"
+
+#define BLOCK_BYTES ((size_t)64 * 1024)
 
 static int compare_numbers(uint64_t a, uint64_t b)
 {
@@ -92,6 +95,22 @@ void store_figures_done(StoreFigures *figures)
     *figures = (StoreFigures){0};
 }
 
+int store_read_piece(void *fd, Buffer *out, Failure *f)
+{
+    char *at = buffer_reserve(out, BLOCK_BYTES);
+    ssize_t n;
+
+    if (!at)
+        return failure_set_errno(f, -ENOMEM, "cannot read the message");
+    do
+        n = read(*(int *)fd, at, BLOCK_BYTES);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return failure_set_errno(f, -errno, "cannot read the message");
+    buffer_commit(out, (size_t)n);
+    return n > 0;
+}
+
 static int open_directory(int (*open)(const Tool *tool, const char *directory, Spool **ret),
     const Tool *tool, const char *directory, Store **ret)
 {
@@ -102,12 +121,6 @@ static int open_directory(int (*open)(const Tool *tool, const char *directory, S
         return status;
     *ret = store_of_directory(spool);
     return *ret ? 0 : tool_fail_memory();
-}
-
-/* NULL: there is none. What is wrong with other settings keeps nobody from looking. */
-static int find_database(const Tool *tool, char **ret, Failure *f)
-{
-    return config_load_database(tool->config_path, tool->overrides, ret, f);
 }
 
 int store_open_directory(const Tool *tool, const char *directory, Store **ret)
@@ -121,7 +134,7 @@ int store_open_database(const Tool *tool, const char *conninfo, Store **ret)
     _cleanup_free_
     char *configured = NULL;
 
-    if (!conninfo && find_database(tool, &configured, &f) < 0)
+    if (!conninfo && config_load_database(tool->config_path, tool->overrides, &configured, &f) < 0)
         return tool_fail(&f);
     if (!conninfo && !configured)
         return tool_fail_number(ERROR_CONFIGURATION,
@@ -142,7 +155,7 @@ static int open_by(int (*open)(const Tool *tool, const char *directory, Spool **
     int r = 0;
 
     if (!directory)
-        r = find_database(tool, &database, &f);
+        r = config_load_database(tool->config_path, tool->overrides, &database, &f);
     if (r < 0 && r != -EACCES && r != -EPERM) /* of those the directory says what to do */
         return tool_fail(&f);
     return database ? store_open_database(tool, database, ret)
@@ -166,7 +179,8 @@ int store_open_quietly(const Tool *tool, const char *directory, Store **ret)
     _cleanup_free_
     char *path = NULL;
     Spool *spool = NULL;
-    int r = directory ? 0 : find_database(tool, &database, NULL);
+    int r =
+        directory ? 0 : config_load_database(tool->config_path, tool->overrides, &database, NULL);
 
     if (r >= 0 && database)
         return store_of_database(database, NULL, ret, NULL);

@@ -158,5 +158,9 @@ Store *store_of_directory(Spool *spool);
  * queued alone. */
 int store_of_database(const char *conninfo, const uid_t *user, Store **ret, Failure *f);
 
+/* The next bytes of what open() gave, whose descriptor `fd` points to: as message_read_start()
+ * wants it. 1, 0 at the end, or a negative errno. */
+int store_read_piece(void *fd, Buffer *out, Failure *f);
+
 /* Messages as they were gathered, in that order. */
 void store_sort(Inspections *messages, StoreOrder order);
