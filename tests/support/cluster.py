@@ -286,22 +286,32 @@ class Cluster:
             "SELECT address FROM outbox.recipient JOIN outbox.ended USING (message) WHERE outcome = 'refused'"
             " AND state = 'failed'")}
 
-    def explain(self, first, reported, taken_away, silent):
-        """Why there is a copy after this one, or why there should be none."""
-        name = first.client.partition(".")[0]
-        if first.number in reported and name not in silent:
-            return "UNEXPLAINED: it was on record"
-        if not first.said:
+    def explain(self, copy, reported, taken_away, silent):
+        """Why a copy that was taken is not on record; None if it is."""
+        name = copy.client.partition(".")[0]
+        if copy.number in reported and name not in silent:
+            return None
+        if not copy.said:
             return "the relay did not send the reply"
         for trouble in self.troubles:
-            if trouble.host == name and first.begun < trouble.end and first.time < trouble.end:
-                if first.number in taken_away:
+            if trouble.host == name and copy.begun < trouble.end and copy.time < trouble.end:
+                if copy.number in taken_away:
                     return f"{trouble.kind} until another had it, which was told"
-                if first.number in reported and trouble.kind != "killed":
+                if copy.number in reported and trouble.kind != "killed":
                     return f"{trouble.kind} until another had it, and it had told of as many as it tells"
                 if trouble.kind == "killed":
                     return "killed before it was on record"
         return "UNEXPLAINED: nothing was wrong with the host that sent it, or it did not tell"
+
+    def explain_all(self, copies, reported, *logs):
+        """Of several copies one may be on record, whichever came first: the reasons why there are the others. A host
+        that was stopped in the middle of one is through with it after who has had it since."""
+        def doubt(copy_and_reason):
+            copy, reason = copy_and_reason
+            return reason is not None, copy.number not in reported, "UNEXPLAINED" in str(reason)
+
+        explained = sorted(((copy, self.explain(copy, reported, *logs)) for copy in copies), key=doubt)
+        return [reason or "UNEXPLAINED: there is another, and both are on record" for _, reason in explained[1:]]
 
     def balance(self):
         """How often there was a copy too many, by the reason; what is wrong is in `failures`."""
@@ -323,11 +333,10 @@ class Cluster:
                     self.failures.append(f"{one} is lost")
                 self.delivered += bool(copies)
                 self.refused += not copies
-                for first, second in zip(copies, copies[1:]):
-                    reason = self.explain(first, reported, taken_away, silent)
+                for reason in self.explain_all(copies, reported, taken_away, silent):
                     doubles[reason] += 1
                     if "UNEXPLAINED" in reason:
-                        self.failures.append(f"{one}: {reason}: {first}, {second}")
+                        self.failures.append(f"{one}: {reason}: {copies}")
         for one in taken:
             key = one.partition(".")[2].partition("@")[0]
             why = "its transaction was rolled back" if key in rolled_back else "it was never queued"
