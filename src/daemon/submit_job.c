@@ -129,7 +129,7 @@ static void write_aside(SubmitItem *item)
     int r;
 
     if (item->fd < 0) {
-        item->fd = file_scratch();
+        item->fd = file_scratch_on_disk();
         skip_mark(item);
     }
     r = item->fd < 0 ? item->fd
