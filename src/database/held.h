@@ -23,6 +23,7 @@ struct DatabaseMessage {
     Buffer memory; /* the content, or a piece of it */
     int fd;        /* or a file that has it; -1 */
     int64_t size, fetched;
+    size_t row_bytes; /* of its row, as it came */
     union {
         InputMemory in_memory;
         InputFile in_file;

@@ -22,11 +22,14 @@ CREATE TABLE message (
     role                name NOT NULL DEFAULT session_user,
     uid                 bigint,                     -- of the user, where a program of outbox queued it
     key                 text,                       -- what makes a second call with it the same message
+    moved               boolean NOT NULL DEFAULT false,     -- the key is arrive()'s, and none of an application's
     lane                text NOT NULL DEFAULT '',
     sender              text NOT NULL,              -- RFC 5321, without angle brackets; '' is the null sender
     sender_parameters   text NOT NULL DEFAULT '',   -- RFC 5321 4.1.2, of MAIL
+    since               timestamptz,                -- from when on it waits, where that is not when its id was given
     content             bytea NOT NULL
 );
+CREATE INDEX message_since ON message (since) WHERE since IS NOT NULL;
 ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
 
 -- The keys of a week, and of all that is there: a message may be delivered and gone before whoever handed it over tries
@@ -34,9 +37,10 @@ ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
 CREATE TABLE used_key (
     role        name NOT NULL DEFAULT session_user,
     key         text NOT NULL,
+    moved       boolean NOT NULL DEFAULT false,
     message     bigint NOT NULL,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (role, key)
+    PRIMARY KEY (role, key, moved)
 );
 CREATE INDEX used_key_at ON used_key (at);
 
@@ -95,6 +99,21 @@ CREATE TABLE daemon (
     figures     jsonb
 ) WITH (fillfactor = 30);
 
+-- Which daemon looks for what waits for too long: one for all, as long as it does.
+CREATE TABLE watch (
+    daemon      bigint NOT NULL,
+    until       timestamptz NOT NULL
+);
+INSERT INTO watch VALUES (0, '-infinity');
+
+-- What a daemon wants to find again after a restart: what its relays have taken of late.
+CREATE TABLE kept (
+    daemon      bigint PRIMARY KEY,
+    name        text NOT NULL,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    text        text NOT NULL
+);
+
 CREATE TABLE leased (
     message         bigint PRIMARY KEY,
     daemon          bigint NOT NULL,
@@ -151,10 +170,14 @@ CREATE TABLE granted (
 -- Queueing ---------------------------------------------------------------------------------------------------
 
 -- Where the first message of a burst is heard of at once. A notification takes a lock of the whole instance at its
--- commit, so only somebody who waits is notified, and by one transaction at a time.
+-- commit, so only somebody who waits is notified, and by one transaction at a time. A transaction that has notified cannot
+-- be prepared: where that can be meant (max_prepared_transactions is not 0), daemons find the message when they ask next,
+-- within a second. `outbox.notify`, 'on' or 'off', says otherwise.
 CREATE FUNCTION ring() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    IF EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
+    IF coalesce(nullif(current_setting('outbox.notify', true), '') = 'on',
+            current_setting('max_prepared_transactions') = '0')
+        AND EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
         PERFORM pg_notify('outbox', '');
     END IF;
 END $$;
@@ -205,6 +228,7 @@ CREATE FUNCTION put(
 #variable_conflict use_column
 DECLARE
     new_id bigint;
+    earlier bigint;
     fault text;
     one text;
     whole bytea := put.content;
@@ -250,16 +274,18 @@ BEGIN
     END IF;
 
     new_id := nextval(pg_get_serial_sequence('message', 'id'));
-    IF put.key IS NOT NULL THEN
+    -- Who is just committing with that key is waited for. The key may be forgotten between the two statements.
+    WHILE put.key IS NOT NULL LOOP
         INSERT INTO used_key (key, message) VALUES (put.key, new_id) ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
-            SELECT message INTO STRICT new_id FROM used_key WHERE role = session_user AND key = put.key;
-            RETURN new_id;
+        EXIT WHEN FOUND;
+        SELECT message INTO earlier FROM used_key WHERE role = session_user AND key = put.key AND NOT moved;
+        IF FOUND THEN
+            RETURN earlier;
         END IF;
-    END IF;
-    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, content) OVERRIDING SYSTEM VALUE
+    END LOOP;
+    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
         VALUES (new_id, put.uid, put.key, lower(coalesce(put.lane, '')), put.sender,
-            coalesce(put.sender_parameters, ''), whole);
+            coalesce(put.sender_parameters, ''), CASE WHEN put.not_before > clock_timestamp() THEN put.not_before END, whole);
     PERFORM know_lane(lower(coalesce(put.lane, '')));
     INSERT INTO recipient (message, number, address, parameters)
         SELECT new_id, row_number() OVER (ORDER BY given.n) - 1, given.address, coalesce(given.parameters, '')
@@ -372,8 +398,65 @@ CREATE FUNCTION daemon_end(daemon bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH left_over AS (DELETE FROM leased WHERE leased.daemon = daemon_end.daemon RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM left_over;
+    UPDATE watch SET until = '-infinity' WHERE watch.daemon = daemon_end.daemon;
     DELETE FROM daemon WHERE id = daemon_end.daemon;
 $$;
+
+-- Which message has waited longest, and for how many microseconds: asked by each daemon every so often, and told to one
+-- of them, which is who asked first, as long as it goes on to ask. To look is cheap by the tables' own order, and done once
+-- for all daemons.
+CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE watch SET daemon = oldest.daemon, until = clock_timestamp() + 3 * oldest.every
+        WHERE watch.daemon = oldest.daemon OR watch.until < clock_timestamp();
+    watches := FOUND;
+    IF NOT watches THEN
+        RETURN;
+    END IF;
+    SELECT first.id, (extract(epoch FROM clock_timestamp() - first.since) * 1000000)::bigint
+        INTO oldest.message, oldest.waited FROM (
+            (SELECT m.id, m.queued AS since FROM ready JOIN message m ON m.id = ready.message
+                WHERE m.since IS NULL ORDER BY ready.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, m.queued FROM leased JOIN message m ON m.id = leased.message
+                WHERE m.since IS NULL ORDER BY leased.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, m.queued FROM deferred JOIN message m ON m.id = deferred.message
+                WHERE deferred.attempts > 0 AND m.since IS NULL ORDER BY deferred.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, m.since FROM message m WHERE m.since <= clock_timestamp()
+                AND (EXISTS (SELECT FROM ready WHERE ready.message = m.id)
+                    OR EXISTS (SELECT FROM leased WHERE leased.message = m.id)
+                    OR EXISTS (SELECT FROM deferred WHERE deferred.message = m.id AND deferred.attempts > 0))
+                ORDER BY m.since LIMIT 1)
+        ) AS first ORDER BY first.since LIMIT 1;
+END $$;
+
+-- What a daemon wants to find again.
+CREATE FUNCTION keep(daemon bigint, text text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO kept (daemon, name, text) SELECT d.id, d.name, keep.text FROM daemon d WHERE d.id = keep.daemon
+        ON CONFLICT (daemon) DO UPDATE SET text = excluded.text, at = excluded.at
+$$;
+
+-- It begins, and goes on with what one has left: one of its name, or whose name does not come again. What one has taken
+-- over is no other's.
+CREATE FUNCTION take_kept(daemon bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    own text := (SELECT name FROM daemon WHERE id = take_kept.daemon);
+    found kept%ROWTYPE;
+BEGIN
+    DELETE FROM kept WHERE at < clock_timestamp() - interval '31 days';
+    SELECT k.* INTO found FROM kept k LEFT JOIN daemon d ON d.id = k.daemon AND d.until > clock_timestamp()
+        WHERE k.daemon <> take_kept.daemon AND (k.name = own OR d.id IS NULL)
+        ORDER BY k.name = own DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+    DELETE FROM kept WHERE daemon = found.daemon;
+    PERFORM keep(take_kept.daemon, found.text) WHERE found.text IS NOT NULL;
+    RETURN found.text;
+END $$;
 
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
 -- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
@@ -580,11 +663,20 @@ $$;
 -- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
 -- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome]. The record is what it says
 -- last of each recipient, a line each, since the message was given up the last time; and whether somebody was told then
--- that it waits.
-CREATE FUNCTION read(daemon bigint, messages bigint[], whole int)
+-- that it waits. Of messages that would be more than `most` octets together, by what their recipients may be at worst, it
+-- has the first; the others' rows have their number alone.
+CREATE FUNCTION read(daemon bigint, messages bigint[], whole int, most bigint)
 RETURNS TABLE (message bigint, queued bigint, uid bigint, lane text, sender text, sender_parameters text,
     recipients text, attempts int, first_attempt bigint, size int, content bytea, record text, warned boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH asked AS MATERIALIZED (
+        SELECT m.id, least(octet_length(m.content), read.whole)
+            + 3000::bigint * (SELECT coalesce(max(r.number), 0) + 1 FROM recipient r WHERE r.message = m.id) AS octets
+        FROM message m JOIN leased l ON l.message = m.id
+        WHERE l.message = ANY (read.messages) AND l.daemon = read.daemon
+    ), counted AS MATERIALIZED (
+        SELECT asked.id, sum(asked.octets) OVER (ORDER BY asked.id) - asked.octets < read.most AS fits FROM asked
+    )
     SELECT message.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
         message.sender, message.sender_parameters,
         (SELECT jsonb_agg(jsonb_build_array(number, address, parameters, outcome) ORDER BY number)::text
@@ -598,12 +690,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
             ORDER BY r.line->>'recipient', r.id DESC
         ) AS last),
         EXISTS (SELECT FROM record r WHERE r.message = message.id AND r.id > life.began AND r.line->>'event' = 'warned')
-    FROM leased JOIN message ON message.id = leased.message
+    FROM counted JOIN message ON message.id = counted.id JOIN leased ON leased.message = counted.id
         CROSS JOIN LATERAL (
             SELECT coalesce(max(r.id), 0) AS began FROM record r
             WHERE r.message = message.id AND r.line->>'event' = 'failed'
         ) AS life
-    WHERE leased.message = ANY (read.messages) AND leased.daemon = read.daemon
+    WHERE counted.fits
+    UNION ALL
+    SELECT counted.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM counted WHERE NOT counted.fits
 $$;
 
 -- A piece of the content, from 0; shorter at its end.
@@ -858,7 +952,7 @@ $$;
 -- A message that is not to be here any more, nor its key: what moves has a key of the place that it comes from.
 CREATE FUNCTION forget(messages bigint[]) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
     DELETE FROM used_key USING message AS m
-        WHERE m.id = ANY (forget.messages) AND m.key LIKE 'move %' AND used_key.role = m.role AND used_key.key = m.key;
+        WHERE m.id = ANY (forget.messages) AND m.moved AND used_key.moved AND used_key.role = m.role AND used_key.key = m.key;
     DELETE FROM message WHERE id = ANY (forget.messages);
 $$;
 
@@ -878,16 +972,17 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(arrive.key, 0));
     WITH gone AS (
         DELETE FROM aside WHERE aside.mover = arrive.mover
-            AND message IN (SELECT id FROM message WHERE key = arrive.key AND role = session_user) RETURNING message
+            AND message IN (SELECT id FROM message WHERE moved AND key = arrive.key AND role = session_user) RETURNING message
     ) SELECT array_agg(message) INTO earlier FROM gone;
     PERFORM forget(earlier);
-    INSERT INTO used_key (key, message) VALUES (arrive.key, new_id) ON CONFLICT DO NOTHING;
+    INSERT INTO used_key (key, moved, message) VALUES (arrive.key, true, new_id) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO message (id, key, uid, lane, sender, sender_parameters, content, queued) OVERRIDING SYSTEM VALUE
-        VALUES (new_id, arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
-            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6));
+    INSERT INTO message (id, key, moved, uid, lane, sender, sender_parameters, content, queued, since) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, arrive.key, true, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
+            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6),
+            to_timestamp(greatest(arrive.queued, CASE arrive.attempts WHEN 0 THEN arrive.due END) / 1e6));
     PERFORM know_lane(arrive.lane);
     INSERT INTO recipient (message, number, address, parameters, outcome)
         SELECT new_id, ordinality - 1, value->>0, value->>1, value->>2
@@ -1024,8 +1119,8 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'ripen', 'claim', 'keep_only', 'read', 'content', 'note', 'settle',
-            'write', 'bring', 'flush')
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'ripen', 'claim', 'keep_only',
+            'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false
     END ORDER BY proname, oid

@@ -2,15 +2,20 @@
 #include "database/source.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "database/client.h"
 #include "database/held.h"
+#include "database/kept.h"
 #include "database/lease.h"
 #include "database/reading.h"
+#include "database/rest.h"
 #include "database/source_state.h"
 #include "database/writes.h"
+
+#define FLUSH_MOST 10000 /* in one transaction */
 
 void database_tell(
     DatabaseSource *d, SourceFinding finding, const DatabaseMessage *m, const Failure *f)
@@ -58,9 +63,15 @@ static int take(Source *base, HeldMessage **ret)
     DatabaseSource *d = database_source_from(base);
     DatabaseMessage *m;
 
-    if (!database_holds(d))
+    if (!database_holds(d) || !d->kept.known)
         return 0;
     m = database_list_take(&d->ready);
+    if (m)
+        database_rest_taken(d);
+    else
+        database_rest_end(d);
+    if (d->loading.first && !d->reading)
+        database_read_on(d);
     if (may_have_more(d))
         database_claim(d);
     if (!m)
@@ -77,7 +88,8 @@ static void figures(const Source *base, SourceFigures *ret)
     *ret = (SourceFigures){
         .waiting = holds ? d->ready.n : 0,
         .next_due = d->next_due,
-        .unread = holds && !d->stopping && (d->loading.n > 0 || may_have_more(d)),
+        .unread =
+            holds && !d->stopping && (d->loading.n > 0 || may_have_more(d) || d->rest.resting),
     };
 }
 
@@ -96,13 +108,37 @@ static void bring(Source *base, const char *id, _unused_ bool deferred)
         (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
 }
 
+static void flush_some(DatabaseSource *d);
+
+static void on_flushed(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    DatabaseSource *d = user;
+
+    d->flush = !rows;
+    if (!rows)
+        return;
+    database_claim(d);
+    if (database_result_integer(rows, 0, 0) >= FLUSH_MOST)
+        flush_some(d);
+}
+
+static void flush_some(DatabaseSource *d)
+{
+    char most[16];
+    const char *const values[] = {most};
+
+    (void)snprintf(most, sizeof(most), "%d", FLUSH_MOST);
+    d->flush = database_ask(d->connection, "SELECT outbox.flush($1)", values, 1, on_flushed, d) < 0;
+}
+
 void database_flush(DatabaseSource *d)
 {
     d->flush = !d->alive;
     if (d->flush)
         return;
+    database_rest_end(d);
     claims_rescan(&d->claims);
-    (void)database_ask(d->connection, "SELECT outbox.flush(10000)", NULL, 0, on_ready, d);
+    flush_some(d);
 }
 
 static void flush(Source *base)
@@ -125,6 +161,8 @@ static const SourceOps database_ops = {
     .abandon = database_message_abandon,
     .bring = bring,
     .flush = flush,
+    .keep = database_keep,
+    .kept = database_kept,
     .figures = figures,
     .rest = rest,
 };
@@ -196,6 +234,8 @@ int database_source_new(
     d->worker = worker_ref(worker);
     database_list_init(&d->loading);
     database_list_init(&d->ready);
+    d->away = clock_monotonic();
+    database_rest_init(d);
     (void)gethostname(d->name, sizeof(d->name) - 1);
     r = add_sources(d);
     if (r < 0)
@@ -233,6 +273,7 @@ void database_source_free(DatabaseSource *d)
     (void)sd_event_source_disable_unref(d->write);
     claims_done(&d->claims);
     buffer_done(&d->figures);
+    database_kept_done(d);
     (void)sender_rules_unref(d->senders);
     notices_done(&d->notices);
     (void)worker_unref(d->worker);

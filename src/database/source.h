@@ -37,4 +37,17 @@ bool database_source_is_open(const DatabaseSource *database);
  */
 int database_source_say(DatabaseSource *database, const void *text, size_t n);
 
+/* Which message has waited longest, of all that wait there. */
+typedef struct DatabaseOldest {
+    usec_t away;     /* the database cannot be used for so long; 0: it can */
+    bool known;      /* the following is, as of when it was asked for last */
+    bool watches;    /* of all daemons that ask this is the one that is told */
+    int64_t message; /* 0: none waits */
+    usec_t waited;
+} DatabaseOldest;
+
+/* What is known of it; asks anew. Meant to be called every so often, by which the one that is told
+ * is taken for gone when it does not. */
+void database_source_oldest(DatabaseSource *database, usec_t every, DatabaseOldest *ret);
+
 DEFINE_CLEANUP(DatabaseSource, database_source_free);

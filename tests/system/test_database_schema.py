@@ -8,6 +8,7 @@ import lab
 from case import SystemTest
 from claimer import Position
 from postgresql import INIT, PostgreSQL, SqlError
+from process import wait_for
 
 MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 
@@ -123,6 +124,43 @@ class Queueing(SchemaTest):
             first.close()
             self.assertEqual(len(ids), 1)
             self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), str(messages))
+
+    def test_a_key_of_two_at_once_in_snapshots_that_stay(self):
+        """There the second cannot see what the first has queued: it is told to repeat, as with all else, and does."""
+        for level in ("REPEATABLE READ", "SERIALIZABLE"):
+            call = f"SELECT outbox.queue('a@lab.test', '{{b@lab.test}}', {MAIL}, key => '{level}')"
+            first = self.database.session()
+            first.sql("BEGIN")
+            number = first.sql(call)[0]
+            answers = []
+            second = threading.Thread(target=lambda: answers.append(self.refused(  # noqa: B023
+                f"SET TRANSACTION ISOLATION LEVEL {level}; SELECT 1; {call}")))  # noqa: B023
+            second.start()
+            wait_for(lambda: self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1",
+                     "the second waits")
+            first.sql("COMMIT")
+            second.join()
+            first.close()
+            self.assertIn("could not serialize access", answers[0])
+            rows = self.sql(f"SET TRANSACTION ISOLATION LEVEL {level}; SELECT 1; {call}")
+            self.assertEqual(rows, [["1"], [number]])
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "2")
+
+    def refused(self, text):
+        with self.assertRaises(SqlError) as refused:
+            self.sql(text)
+        return str(refused.exception)
+
+    def test_a_key_of_an_application_is_its_own(self):
+        """What moves here has keys, too: whatever an application calls its own, they are not taken for each other."""
+        key = "move host:/var/spool/outbox 1-2-3"
+        number = self.put(more=f", key => '{key}'")
+        moved = self.one(f"SELECT outbox.arrive('from x', '{key}', NULL, '', '', '', '[[\"a@lab.test\", \"\", null]]', 0, "
+                         "'[]', 'queued', 0, NULL, NULL)")
+        self.assertNotIn(moved, ("", number))
+        self.sql(f"SELECT outbox.arrived('from x', {moved}); SELECT outbox.depart('to y', {number}), "
+                 f"outbox.depart_for_good('to y', {number})")
+        self.assertEqual(self.put(more=f", key => '{key}'"), number)
 
     def test_refused(self):
         for call, words in (
