@@ -154,11 +154,14 @@ static int on_counted(
 {
     Submit *submit = user;
     size_t n;
-    const SubmitCount *counts = submit_count_end(submit->count, &n);
+    const SubmitCount *counts;
 
-    submit_users_end_count(&submit->users);
-    for (size_t i = 0; i < n; i++)
-        (void)submit_users_counted(&submit->users, counts[i].uid, counts[i].n);
+    /* Where they could not be counted, what was known of them stands. */
+    if (submit_count_end(submit->count, &counts, &n) >= 0) {
+        submit_users_end_count(&submit->users);
+        for (size_t i = 0; i < n; i++)
+            (void)submit_users_counted(&submit->users, counts[i].uid, counts[i].n);
+    }
     submit->counted = sd_event_source_disable_unref(submit->counted);
     (void)job_free(TAKE_PTR(submit->count));
     submit->counted_at = clock_monotonic();

@@ -278,6 +278,7 @@ typedef struct Census {
     bool in_database;
     SubmitCount *counts;
     size_t n, allocated;
+    bool failed;
 } Census;
 
 static void count(void *argument, uid_t uid, uint64_t messages)
@@ -320,7 +321,7 @@ static void run_count(void *argument)
     Census *census = argument;
 
     if (census->in_database)
-        submit_database_count(census->place, count, census);
+        census->failed = submit_database_count(census->place, count, census) < 0;
     else
         count_in_directory(census);
 }
@@ -354,10 +355,11 @@ int submit_count(Worker *worker, SubmitPlace place, Job **ret)
     return r;
 }
 
-const SubmitCount *submit_count_end(Job *job, size_t *ret_n)
+int submit_count_end(Job *job, const SubmitCount **ret, size_t *ret_n)
 {
     const Census *census = job_argument(job);
 
+    *ret = census->counts;
     *ret_n = census->n;
-    return census->counts;
+    return census->failed ? -EIO : 0;
 }
