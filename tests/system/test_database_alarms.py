@@ -1,6 +1,7 @@
 """What is looked for now and then, by daemons on a database: mail that waits for too long, and what relays have taken."""
 
 import json
+import time
 
 from database_case import DatabaseTest
 from process import wait_for
@@ -89,11 +90,6 @@ class Rates(DatabaseTest):
         wait_for(lambda: len(relay.accepted) >= count, lambda: f"{count} are sent, not {len(relay.accepted)}{self.logs()}")
         self.assertEqual(len(relay.accepted), count)
 
-    def wait_kept(self, count):
-        wait_for(lambda: sum(int(one.rsplit(":", 1)[1]) for (text,) in self.sql(
-            "SELECT string_agg(text, ' ') FROM outbox.kept") for one in text.split()[-1:] if ":" in one) >= count,
-                 lambda: self.sql("SELECT * FROM outbox.kept"))
-
     def test_each_daemon_has_its_share(self):
         """Of what is configured for each; together they never send more."""
         relay = self.odd()
@@ -101,6 +97,25 @@ class Rates(DatabaseTest):
         for daemon in [self.limited(relay, rate="4/h") for _ in range(2)]:
             self.wait_log(daemon, "event=relay-restrained")
         self.wait_sent(relay, 8)
+
+    def test_connections_are_each_daemons_own(self):
+        taking, most = set(), [0]
+
+        def answer(talk, verb, argument):
+            if verb == "MAIL":
+                taking.add(talk)
+                most.append(len(taking))
+            elif verb in (".", "BDAT"):
+                time.sleep(0.1)
+                taking.discard(talk)
+
+        relay = self.odd(answer)
+        for n in range(30):
+            self.put(f"u{n}")
+        for _ in range(3):
+            self.serve(relay, relay_settings={"connections": 1})
+        self.wait_empty()
+        self.assertLessEqual(max(most), 3)
 
     def test_ended_and_killed(self):
         relay = self.odd()
@@ -113,7 +128,6 @@ class Rates(DatabaseTest):
         self.put_many(1)
         self.wait_sent(relay, 4)
         daemon.kill()  # its lease has not ended, but its name comes again
-        self.sql("SELECT outbox.daemon_end(id) FROM outbox.daemon WHERE false")
         daemon = self.limited(relay)
         self.put_many(5)
         self.wait_log(daemon, "event=relay-restrained")
