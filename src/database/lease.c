@@ -104,6 +104,12 @@ void database_keep_what_is_known(DatabaseSource *d)
         d->connection, "SELECT outbox.keep_only($1, $2)", values, 2, on_kept_only, d);
 }
 
+static void reap(DatabaseSource *d)
+{
+    d->reaped = now_boottime();
+    (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
+}
+
 static void come_alive(DatabaseSource *d)
 {
     d->alive = true;
@@ -112,7 +118,8 @@ static void come_alive(DatabaseSource *d)
     database_keep_what_is_known(d);
     claims_rescan(&d->claims);
     d->rescanned = now_boottime();
-    d->ripened = d->reaped = 0;
+    d->ripened = 0;
+    reap(d);
     database_learn_lanes(d);
     database_write_now(d);
     database_read_on(d);
@@ -242,18 +249,28 @@ const DatabaseHandlers database_lease_handlers = {
 
 /* ---- at intervals ---- */
 
+/* There may be more that was due long ago: with the next tick, or at once where none is waited for.
+ */
+static void ripen_on(DatabaseSource *d)
+{
+    d->ripened = 0;
+    if (d->passing)
+        database_ripen(d);
+}
+
 static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
 
+    d->ripening = false;
     if (!rows || database_result_count(rows) != 1)
         return;
     d->next_due = database_result_is_null(rows, 0, 1) ? USEC_NEVER
                                                       : (usec_t)database_result_integer(rows, 0, 1);
     if (database_result_integer(rows, 0, 0) >= RIPEN_MOST)
-        d->ripened = 0; /* there may be more that was due long ago: with the next tick */
+        ripen_on(d);
     if (database_result_integer(rows, 0, 0) > 0)
-        database_claim(d);
+        database_look_again(d);
 }
 
 /* By the database's clock: from when it was done last, and a little before. */
@@ -271,14 +288,9 @@ void database_ripen(DatabaseSource *d)
     (void)snprintf(most, sizeof(most), "%d", RIPEN_MOST);
     if (d->ripened == 0)
         values[0] = NULL;
-    if (database_ask(d->connection, statement, values, 2, on_ripe, d) >= 0)
+    d->ripening = database_ask(d->connection, statement, values, 2, on_ripe, d) >= 0;
+    if (d->ripening)
         d->ripened = now;
-}
-
-static void reap(DatabaseSource *d, usec_t now)
-{
-    d->reaped = now;
-    (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
 }
 
 static void forget_keys(DatabaseSource *d, usec_t now)
@@ -312,10 +324,10 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
     if (d->flush)
         database_flush(d);
     if (now >= d->reaped + REAP_EVERY)
-        reap(d, now);
+        reap(d);
     if (now >= d->forgot + FORGET_EVERY)
         forget_keys(d, now);
-    if (now >= d->rescanned + RESCAN_EVERY)
+    if (now >= d->rescanned + RESCAN_EVERY && !d->passing)
         rescan(d, now);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);

@@ -231,6 +231,7 @@ static void on_envelopes(void *user, const DatabaseResult *rows, _unused_ const 
     drop_missing(d);
     read_envelopes(d);
     fetch_contents(d);
+    database_wake(d);
 }
 
 static int format_wanted(DatabaseSource *d, Buffer *out)
@@ -398,12 +399,18 @@ void database_claim(DatabaseSource *d)
     size_t have = d->loading.n + d->ready.n, room;
 
     if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
-        have > d->rest.ahead / 2)
+        have > d->rest.ahead / 2 || (d->passing && !claims_have_more(claims)))
         return;
     room = (d->rest.ahead - have) / claims->n;
     for (size_t i = 0; i < claims->n; i++)
         claims->n_asking += claim_lane(d, (claims->turn + i) % claims->n, MAX(room, 1u)) >= 0;
     claims->turn++;
+}
+
+void database_look_again(DatabaseSource *d)
+{
+    claims_look_again(&d->claims);
+    database_claim(d);
 }
 
 static void on_lanes(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)

@@ -50,12 +50,14 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
 
 /* ---- what the engine asks ---- */
 
-static bool may_have_more(const DatabaseSource *d)
+/* Of one pass: also before there is a connection, until it is known that there is none. */
+static bool may_be_unseen(const DatabaseSource *d)
 {
-    for (size_t i = 0; i < d->claims.n; i++)
-        if (d->claims.lanes[i].more)
-            return true;
-    return false;
+    if (d->passing)
+        return !d->lost_for && (!d->alive || d->ripening || d->loading.n + d->ending.n > 0 ||
+                                   claims_have_more(&d->claims));
+    return database_holds(d) &&
+           (d->loading.n > 0 || claims_have_more(&d->claims) || d->rest.resting);
 }
 
 static int take(Source *base, HeldMessage **ret)
@@ -72,7 +74,7 @@ static int take(Source *base, HeldMessage **ret)
         database_rest_end(d);
     if (d->loading.first && !d->reading)
         database_read_on(d);
-    if (may_have_more(d))
+    if (claims_have_more(&d->claims))
         database_claim(d);
     if (!m)
         return 0;
@@ -83,13 +85,11 @@ static int take(Source *base, HeldMessage **ret)
 static void figures(const Source *base, SourceFigures *ret)
 {
     const DatabaseSource *d = (const DatabaseSource *)base;
-    bool holds = database_holds(d);
 
     *ret = (SourceFigures){
-        .waiting = holds ? d->ready.n : 0,
+        .waiting = database_holds(d) ? d->ready.n : 0,
         .next_due = d->next_due,
-        .unread =
-            holds && !d->stopping && (d->loading.n > 0 || may_have_more(d) || d->rest.resting),
+        .unread = !d->stopping && may_be_unseen(d),
     };
 }
 
@@ -189,8 +189,17 @@ void database_source_configure(DatabaseSource *d, const Config *config)
     d->keep_sent = config->spool.keep_sent;
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
-    notices_configure(&d->notices, config);
+    if (!d->quiet)
+        notices_configure(&d->notices, config);
     database_connection_hurry(d->connection);
+}
+
+void database_source_pass(DatabaseSource *d, bool quiet)
+{
+    d->passing = true;
+    d->quiet = quiet;
+    if (quiet)
+        notices_done(&d->notices);
 }
 
 bool database_source_is_open(const DatabaseSource *d)

@@ -21,6 +21,12 @@ int database_source_check(const char *conninfo, Failure *f);
 int database_source_new(
     sd_event *loop, Worker *worker, const Config *config, DatabaseSource **ret, Failure *f);
 
+/* It is for one pass: figures() says that there may be more until all that could be delivered when
+ * it connected has been taken. `quiet`: nobody else is told of messages that fail. Before the loop
+ * runs.
+ */
+void database_source_pass(DatabaseSource *database, bool quiet);
+
 /* Every held message must have been settled or abandoned. Writes what is not written yet, and gives
  * back what is not sent, if that takes no more than moments. Accepts NULL. */
 void database_source_free(DatabaseSource *database);

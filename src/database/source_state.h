@@ -53,6 +53,9 @@ struct DatabaseSource {
     SenderRules *senders;
     Notices notices;
     bool keep_sent, stopping;
+    bool passing;  /* it ends once what was there has been seen */
+    bool quiet;    /* nobody is told of messages that fail */
+    bool ripening; /* there may be more that is due */
     DatabaseConnection *connection;
     sd_event_source *turn;  /* defer: wakes the engine once, before the loop waits */
     sd_event_source *write; /* defer: what has ended in this turn is written together */

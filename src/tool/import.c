@@ -167,7 +167,7 @@ static int import_message(Import *import, ForeignMessage *message, char **ret_pa
         r = address(import, message, &start, r > 0, &addressed, f);
     if (r < 0 || import->dry)
         return r;
-    return tool_put(&import->target, &addressed, foreign_read, message, ret_path, f);
+    return put_message(&import->target, &addressed, foreign_read, message, ret_path, f);
 }
 
 /* Queued here it is; what goes wrong with the other file is told beside that. */

@@ -87,7 +87,7 @@ static int queue_one(const Command *command, const ToolInput *input, const char 
     if (queue_check(&target, &start, input_rest_any(&rest), &f) < 0)
         return input_fail(input, &f);
     r = print ? print_message(&start, &rest, &f)
-              : tool_put(&target, &start, input_rest_read, &rest, &path, &f);
+              : put_message(&target, &start, input_rest_read, &rest, &path, &f);
     if (r < 0)
         return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)

@@ -183,7 +183,7 @@ static int queue(
     if (r >= 0)
         r = queue_check(target, &message, !input.ended, f);
     if (r >= 0)
-        r = tool_put(target, &message, sendmail_read, &input, &path, f);
+        r = put_message(target, &message, sendmail_read, &input, &path, f);
     return r < 0 ? r : n_refused;
 }
 
