@@ -143,8 +143,8 @@ int tool_print_help(void);
 int tool_print_version(void);
 
 /* The next option of the command line, by the command's tables: its value, with `optarg`; -1 at the
- * end; or '?' for what is no option, after having said so. A command is not run for 'h', --help, and
- * 'V', --version (front.c). */
+ * end; or '?' for what is no option, after having said so. A command is not run for 'h', --help,
+ * and 'V', --version (front.c). */
 int tool_getopt(const Command *command, int argc, char **argv);
 
 /* One of a table's options; NULL: it has none of that value. */
