@@ -181,12 +181,22 @@ SubmitItem *submit_write_end(Job *job)
 
 /* ---- together ---- */
 
+/* Before it is queued, for who cannot be told its name afterwards queues it again. */
+static int reserve_id(SubmitItem *item)
+{
+    if (!item->id)
+        item->id = malloc(SPOOL_NAME_MAX);
+    return item->id ? 0
+                    : failure_set(&item->failure, -ENOMEM, ERROR_MEMORY,
+                          "memory is short: try again; nothing was queued");
+}
+
 /* "DIRECTORY/ID.queued". */
-static char *id_of(const char *path)
+static void set_id(SubmitItem *item, const char *path)
 {
     const char *name = strrchr(path, '/') + 1, *dot = strrchr(name, '.');
 
-    return strndup(name, (size_t)(dot - name));
+    (void)snprintf(item->id, SPOOL_NAME_MAX, "%.*s", (int)(dot - name), name);
 }
 
 static void commit_to_directory(Task *task)
@@ -202,6 +212,8 @@ static void commit_to_directory(Task *task)
 
         write_item(item, task->directory, beside);
         if (item->error >= 0)
+            item->error = reserve_id(item);
+        if (item->error >= 0)
             item->error = MIN(spool_writer_finish(item->writer, &item->failure), 0);
         if (item->error < 0)
             continue;
@@ -214,7 +226,8 @@ static void commit_to_directory(Task *task)
     for (size_t i = 0; i < n; i++) {
         items[i]->failure = failures[i];
         items[i]->error = paths[i] ? 0 : -EIO;
-        items[i]->id = paths[i] ? id_of(paths[i]) : NULL;
+        if (paths[i])
+            set_id(items[i], paths[i]);
         free(paths[i]);
     }
 }

@@ -265,7 +265,6 @@ int run_import(const Tool *tool, const Command *command, int argc, char **argv)
         case 'n': import.dry = true; break;
         case 'r': import.removes = true; break;
         case 'j': import.json = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     status = queue_target_open(tool, directory, &import.target);

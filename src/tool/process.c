@@ -304,7 +304,6 @@ int run_process(const Tool *tool, const Command *command, int argc, char **argv)
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'v': verbose = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind > 1)

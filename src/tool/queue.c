@@ -123,7 +123,6 @@ int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
         case 'd': directory = optarg; break;
         case 'b': batch = true; break;
         case 'k': key = optarg; break;
-        case 'h': return tool_help(command);
         default:
             status = input_option(&input, command, c, optarg);
             if (status != 0)
