@@ -133,8 +133,11 @@ static int take_recipients(DatabaseMessage *m, const char *text, size_t n, Failu
     m->numbers = calloc(n_rows + 1, sizeof(int));
     if (!m->outcomes || !m->recipients || !m->numbers)
         r = -ENOMEM;
-    for (size_t i = 0; i < n_rows && r >= 0; i++)
-        r = take_recipient(m, json_array_get(rows, i), f);
+    for (size_t i = 0; i < n_rows && r != -ENOMEM; i++) {
+        int taken = take_recipient(m, json_array_get(rows, i), r < 0 ? NULL : f);
+
+        r = r < 0 && taken != -ENOMEM ? r : taken; /* the others are told of */
+    }
     json_decref(rows);
     if (r == 0 && n_rows == 0)
         r = failure_set(f, -EBADMSG, ERROR_NO_RECIPIENT, "it has no recipient");
@@ -264,16 +267,21 @@ static int find_pending(DatabaseMessage *m)
     return 0;
 }
 
+Input *database_message_input(DatabaseMessage *m)
+{
+    if (m->fd >= 0) {
+        input_file_init(&m->in_file, m->fd, (uint64_t)m->fetched);
+        return &m->in_file.base;
+    }
+    input_memory_init(&m->in_memory, buffer_data(&m->memory), buffer_size(&m->memory));
+    return &m->in_memory.base;
+}
+
 int database_message_open(DatabaseMessage *m, Failure *f)
 {
-    Input *input = m->fd >= 0 ? &m->in_file.base : &m->in_memory.base;
-    int r;
+    int r = message_open_as(
+        database_message_input(m), &m->asked, m->base.arrival, m->id, &m->opened, f);
 
-    if (m->fd >= 0)
-        input_file_init(&m->in_file, m->fd, (uint64_t)m->size);
-    else
-        input_memory_init(&m->in_memory, buffer_data(&m->memory), buffer_size(&m->memory));
-    r = message_open_as(input, &m->asked, m->base.arrival, m->id, &m->opened, f);
     if (r < 0)
         return r;
     m->base.message = m->opened;

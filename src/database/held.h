@@ -71,6 +71,9 @@ int database_message_take_row(
  * with a Failure (-ENOSPC, ...; -EIO when there is less than there was). */
 int database_message_take_piece(DatabaseMessage *message, const char *data, size_t n, Failure *f);
 
+/* What there is of its content, as it came. */
+Input *database_message_input(DatabaseMessage *message);
+
 /* Reads envelope and header. 0; -EBADMSG with a Failure for one that cannot be sent; another
  * negative errno. */
 int database_message_open(DatabaseMessage *message, Failure *f);

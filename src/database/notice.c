@@ -42,6 +42,8 @@ static int make(DatabaseMessage *m, const MessageEnd *end, Failure *f)
         .arrival = m->base.arrival,
         .first_attempt = m->base.first_attempt,
         .message = m->opened,
+        .envelope = m->opened ? NULL : &m->asked,
+        .content = m->opened ? NULL : database_message_input(m),
         .verdicts = read_verdicts,
         .record = m,
     };

@@ -193,18 +193,23 @@ static usec_t end_of_tries(const Config *config, usec_t first_attempt, const Mes
     return most == 0 || end->kind == END_FAILED ? 0 : usec_add(first_attempt ?: end->now, most);
 }
 
+static const Envelope *envelope_of(const NoticeSubject *subject)
+{
+    return subject->message ? message_envelope(subject->message) : subject->envelope;
+}
+
 static int write_notice(const Notices *n, const NoticeSubject *subject, Dsn *dsn,
     const MessageEnd *end, Buffer *out, Failure *f)
 {
     int r;
 
     dsn->id = subject->id;
-    dsn->sender_parameters = message_envelope(subject->message)->sender_parameters;
+    dsn->sender_parameters = envelope_of(subject)->sender_parameters;
     dsn->arrival = subject->arrival;
     dsn->reason = end->error == ERROR_EXPIRED ? end->text : NULL; /* else each one's says it */
     dsn->to_sender = strcmp(n->config->bounce.to, BOUNCE_SENDER) == 0;
     dsn->hint = end->hint;
-    dsn->original = message_input(subject->message);
+    dsn->original = subject->message ? message_input(subject->message) : subject->content;
     dsn->original_size_max = n->config->bounce.original_size;
     r = dsn_format(dsn, out);
     return r < 0 ? failure_set_errno(f, r, "%s: cannot write the notice that it failed", dsn->id)
@@ -215,7 +220,7 @@ static int write_notice(const Notices *n, const NoticeSubject *subject, Dsn *dsn
 static int format(Notices *n, const NoticeSubject *subject, const char *to, const MessageEnd *end,
     Buffer *out, Failure *f)
 {
-    const Envelope *envelope = message_envelope(subject->message);
+    const Envelope *envelope = envelope_of(subject);
     size_t room = MIN(envelope->n_recipients, (size_t)NAMED_MAX);
     _cleanup_free_
     DsnRecipient *failed = calloc(room, sizeof(*failed));
@@ -242,9 +247,8 @@ static int format(Notices *n, const NoticeSubject *subject, const char *to, cons
 int notices_format(Notices *n, const NoticeSubject *subject, const MessageEnd *end, Buffer *out,
     char **ret_to, Failure *f)
 {
-    const char *to = subject->message && n->config
-                         ? addressee(n->config, message_envelope(subject->message))
-                         : NULL;
+    const Envelope *envelope = envelope_of(subject);
+    const char *to = envelope && n->config ? addressee(n->config, envelope) : NULL;
     int r;
 
     if (!to)

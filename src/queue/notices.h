@@ -26,7 +26,9 @@ typedef struct NoticeSubject {
     const char *id;
     uid_t owner;
     usec_t arrival, first_attempt; /* realtime; no first attempt is 0: this one */
-    Message *message;              /* its envelope and content; NULL: they could not be read */
+    Message *message;              /* its envelope and content; NULL: it is no message */
+    const Envelope *envelope; /* of one that is none, where it is known, and its content; NULL */
+    Input *content;
     /* Goes through what was said of its recipients, as spool_record_verdicts(). */
     int (*verdicts)(const void *record, SpoolVerdictHandler handler, void *user, Failure *f);
     const void *record;

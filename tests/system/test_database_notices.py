@@ -47,6 +47,29 @@ class Notices(DatabaseTest):
         for words in (b"no such user", b"mailbox full", b"bad@lab.test", b"late@lab.test"):
             self.assertIn(words, text)
 
+    def test_what_is_no_message(self):
+        """Sender and recipients are known all the same: the call was told that it is queued."""
+        relay = self.refusing()
+        daemon = self.serve(relay, bounce={"to": "sender"})
+        number = self.put("ann", "bob", content=b"X-Outbox-Not-Before: soon\nSubject: Your order\n\nThank you.\n")
+        self.wait_place(number, "ended")
+        text = self.report(relay)
+        for words in (b"<ann@lab.test>", b"<bob@lab.test>", b"this is no date", b"Subject: Your order"):
+            self.assertIn(words, text)
+        self.wait_log(daemon, f"event=notice id={number}")
+
+    def test_an_address_that_is_none(self):
+        """As a dump may bring one along: those beside it hear nothing, and so the sender does."""
+        relay = self.refusing()
+        self.serve(relay, bounce={"to": "sender"}).terminate()
+        number = self.put("ann", "bob", "cid")
+        self.sql(f"UPDATE outbox.recipient SET address = 'b\"b@lab.test' WHERE message = {number} AND number = 1")
+        self.start_again()
+        self.wait_place(number, "ended")
+        text = self.report(relay)
+        for words in (b"<ann@lab.test>", b"<cid@lab.test>", b"is not a mail address", b"Subject: Your order"):
+            self.assertIn(words, text)
+
     def test_once_that_it_waits(self):
         relay = self.refusing(ann="450 4.2.2 mailbox full")
         self.serve(relay, bounce={"to": "sender", "delay_warning": "1ms"}, retry={"first": "1s", "max": "1s"})
