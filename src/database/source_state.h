@@ -31,7 +31,7 @@ struct DatabaseSource {
     Worker *worker;
     SenderRules *senders;
     Notices notices;
-    bool keep_sent, stopping;
+    bool keep_sent, share_limits, stopping;
     DatabaseConnection *connection;
     sd_event_source *turn;  /* defer: wakes the engine once, before the loop waits */
     sd_event_source *write; /* defer: what has ended in this turn is written together */
@@ -42,6 +42,7 @@ struct DatabaseSource {
     bool beginning;   /* that number, or whether it stands, is asked for */
     usec_t lease_end; /* boottime until which what is held is ours for certain */
     bool flush;       /* what waits for a time is to be made ready when it stands */
+    Share share;      /* of the limits, as the database said last */
     bool told_idle;   /* that there is nothing to do */
     usec_t renewed, reaped, forgot, ripened, rescanned; /* boottime: when it was done last */
     usec_t next_due;                                    /* realtime */

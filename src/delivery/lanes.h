@@ -12,6 +12,9 @@
 int lanes_begin(Engine *engine, Config *config);
 void lanes_done(Engine *engine);
 
+/* Restrains them by the engine's share. */
+void lanes_share(Engine *engine);
+
 /* The number of the message's lane. */
 unsigned lanes_number(const Engine *engine, const HeldMessage *message);
 
