@@ -8,6 +8,7 @@
 #include "delivery/link.h"
 #include "delivery/link_tell.h"
 #include "delivery/restrain.h"
+#include "delivery/fleet.h"
 #include "delivery/view.h"
 #include "delivery/ways.h"
 
@@ -161,6 +162,7 @@ void engine_pump(Engine *engine)
     PlanView view;
     size_t n;
 
+    fleet_look(engine);
     settle(engine, now);
     view = view_engine(engine, now);
     view.waiting = take_messages(engine, &view, now);
