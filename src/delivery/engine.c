@@ -5,11 +5,11 @@
 #include <errno.h>
 
 #include "delivery/active.h"
+#include "delivery/fleet.h"
 #include "delivery/lanes.h"
 #include "delivery/link.h"
 #include "delivery/pump.h"
 #include "delivery/restrain.h"
-#include "delivery/fleet.h"
 #include "delivery/ways.h"
 
 static int on_pump(_unused_ sd_event_source *source, void *user)

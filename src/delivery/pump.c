@@ -3,12 +3,12 @@
 #include "delivery/pump.h"
 
 #include "delivery/active.h"
+#include "delivery/fleet.h"
 #include "delivery/health.h"
 #include "delivery/lanes.h"
 #include "delivery/link.h"
 #include "delivery/link_tell.h"
 #include "delivery/restrain.h"
-#include "delivery/fleet.h"
 #include "delivery/view.h"
 #include "delivery/ways.h"
 
