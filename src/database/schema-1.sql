@@ -499,6 +499,14 @@ BEGIN
     RETURN found.text;
 END $$;
 
+-- What others keep, and those who are gone: the whole of a rate is theirs as well.
+CREATE FUNCTION kept_by_others(daemon bigint) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT coalesce(string_agg(text, '' ORDER BY at DESC), '') FROM (
+        SELECT text, at FROM kept WHERE kept.daemon <> kept_by_others.daemon ORDER BY at DESC LIMIT 1000
+    ) AS latest
+$$;
+
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
 -- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
 CREATE FUNCTION ripen(since timestamptz, most int, OUT ripe bigint, OUT next timestamptz)
@@ -1219,7 +1227,7 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'ripen', 'claim', 'keep_only',
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'claim', 'keep_only',
             'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false

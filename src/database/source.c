@@ -173,6 +173,7 @@ static const SourceOps database_ops = {
     .kept = database_kept,
     .figures = figures,
     .share = share,
+    .others = database_others,
     .rest = rest,
 };
 

@@ -36,6 +36,9 @@ typedef struct Kept {
     bool asking;   /* for it */
     Buffer latest; /* with its NUL: what is to be found the next time */
     bool unsaved;  /* it is not written */
+    bool wanted;   /* there is a use for it */
+    Buffer others; /* what other daemons keep */
+    bool news;     /* the engine does not have it */
 } Kept;
 
 typedef struct DatabaseMessage DatabaseMessage;

@@ -422,7 +422,7 @@ int lanes_save(const Engine *engine, Buffer *out)
     return r;
 }
 
-void lanes_load(Engine *engine, const char *line, usec_t age)
+void lanes_load(Engine *engine, const char *line, usec_t age, RestraintLoad load)
 {
     char name[KEPT_NAME_MAX];
 
@@ -430,6 +430,13 @@ void lanes_load(Engine *engine, const char *line, usec_t age)
         const LaneState *lane = &engine->lanes->all[i];
 
         if (lane->restraint)
-            restraint_load(lane->restraint, kept_name(lane, name), line, age, engine_now(engine));
+            load(lane->restraint, kept_name(lane, name), line, age, engine_now(engine));
     }
+}
+
+void lanes_forget_others(Engine *engine)
+{
+    for (unsigned i = 0; engine->lanes && i < engine->lanes->n; i++)
+        if (engine->lanes->all[i].restraint)
+            restraint_forget_others(engine->lanes->all[i].restraint);
 }

@@ -53,4 +53,5 @@ usec_t lanes_tick(Engine *engine, usec_t now);
 /* What was sent, as restraint_save() and restraint_load() have it. */
 bool lanes_are_long(const Engine *engine);
 int lanes_save(const Engine *engine, Buffer *out);
-void lanes_load(Engine *engine, const char *line, usec_t age);
+void lanes_load(Engine *engine, const char *line, usec_t age, RestraintLoad load);
+void lanes_forget_others(Engine *engine);
