@@ -39,7 +39,7 @@ static void on_taken(void *user, const DatabaseResult *rows, _unused_ const Fail
     const char *text;
 
     d->kept.asking = false;
-    if (!rows || database_result_count(rows) != 1)
+    if (!rows || database_result_count(rows) != 1 || database_result_truth(rows, 0, 1))
         return;
     text = database_result_bytes(rows, 0, 0, &n);
     if (first && buffer_append(&d->kept.text, text, n) < 0)
@@ -52,12 +52,12 @@ static void on_taken(void *user, const DatabaseResult *rows, _unused_ const Fail
 
 void database_take_kept(DatabaseSource *d)
 {
+    static const char statement[] = "SELECT text, later FROM outbox.take_kept($1, $2)";
     char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon)};
+    const char *const values[] = {format_daemon(d, daemon), DATABASE_LEASE};
 
     if (d->alive && !d->kept.asking)
-        d->kept.asking =
-            database_ask(d->connection, "SELECT outbox.take_kept($1)", values, 1, on_taken, d) >= 0;
+        d->kept.asking = database_ask(d->connection, statement, values, 2, on_taken, d) >= 0;
 }
 
 /* ---- what the engine asks ---- */
@@ -80,7 +80,8 @@ int database_kept(Source *base, Buffer *out)
 {
     Kept *kept = &database_source_from(base)->kept;
 
-    if (!kept->known)
+    kept->wanted = !kept->known;
+    if (kept->wanted)
         return -EAGAIN;
     return buffer_append(out, buffer_data(&kept->text), buffer_size(&kept->text));
 }

@@ -442,20 +442,27 @@ CREATE FUNCTION keep(daemon bigint, text text) RETURNS void LANGUAGE sql SECURIT
 $$;
 
 -- It begins, and goes on with what one has left: one of its name, or whose name does not come again. What one has taken
--- over is no other's.
-CREATE FUNCTION take_kept(daemon bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- over is no other's. Of one of its name whose lease has not ended it cannot tell at once whether that has been killed, or
+-- runs beside it: `later` is true, until there was time for it to be heard of.
+CREATE FUNCTION take_kept(daemon bigint, lease interval, OUT text text, OUT later boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    own text := (SELECT name FROM daemon WHERE id = take_kept.daemon);
+    own daemon%ROWTYPE;
     found kept%ROWTYPE;
 BEGIN
+    SELECT * INTO own FROM daemon WHERE id = take_kept.daemon;
     DELETE FROM kept WHERE at < clock_timestamp() - interval '31 days';
     SELECT k.* INTO found FROM kept k LEFT JOIN daemon d ON d.id = k.daemon AND d.until > clock_timestamp()
-        WHERE k.daemon <> take_kept.daemon AND (k.name = own OR d.id IS NULL)
-        ORDER BY k.name = own DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
-    DELETE FROM kept WHERE daemon = found.daemon;
-    PERFORM keep(take_kept.daemon, found.text) WHERE found.text IS NOT NULL;
-    RETURN found.text;
+        WHERE k.daemon <> own.id AND (d.id IS NULL OR k.name = own.name AND d.until - take_kept.lease < own.started)
+        ORDER BY k.name = own.name DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+    later := coalesce(found.daemon IN (SELECT id FROM daemon WHERE until > clock_timestamp())
+        AND clock_timestamp() < own.started + take_kept.lease / 3, false);
+    IF NOT later AND found.daemon IS NOT NULL THEN
+        DELETE FROM kept WHERE daemon = found.daemon;
+        PERFORM keep(own.id, found.text);
+        take_kept.text := found.text;
+    END IF;
 END $$;
 
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier

@@ -32,11 +32,15 @@ typedef struct Rest {
 /* What the engine wants to find again after a restart. */
 typedef struct Kept {
     Buffer text;   /* that of before, until the engine has it */
+    bool wanted;   /* the engine waits for that */
     bool known;    /* it is: nothing is handed out before */
     bool asking;   /* for it */
     Buffer latest; /* with its NUL: what is to be found the next time */
     bool unsaved;  /* it is not written */
 } Kept;
+
+/* What a daemon holds is its own for so long after it was heard of. */
+#define DATABASE_LEASE "60 seconds"
 
 typedef struct DatabaseMessage DatabaseMessage;
 
