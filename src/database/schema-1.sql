@@ -407,7 +407,7 @@ $$;
 -- for all daemons.
 CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     UPDATE watch SET daemon = oldest.daemon, until = clock_timestamp() + 3 * oldest.every
@@ -427,10 +427,10 @@ BEGIN
             (SELECT m.id, m.queued FROM deferred JOIN message m ON m.id = deferred.message
                 WHERE deferred.attempts > 0 AND m.since IS NULL ORDER BY deferred.message LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.since FROM message m WHERE m.since <= clock_timestamp()
-                AND (EXISTS (SELECT FROM ready WHERE ready.message = m.id)
-                    OR EXISTS (SELECT FROM leased WHERE leased.message = m.id)
-                    OR EXISTS (SELECT FROM deferred WHERE deferred.message = m.id AND deferred.attempts > 0))
+            (SELECT m.id, m.since FROM message m WHERE m.since <= statement_timestamp()
+                AND coalesce((SELECT r.message FROM ready r WHERE r.message = m.id),
+                    (SELECT l.message FROM leased l WHERE l.message = m.id),
+                    (SELECT d.message FROM deferred d WHERE d.message = m.id AND d.attempts > 0)) IS NOT NULL
                 ORDER BY m.since LIMIT 1)
         ) AS first ORDER BY first.since LIMIT 1;
 END $$;
@@ -466,10 +466,11 @@ BEGIN
 END $$;
 
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
--- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
+-- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'. (What is off
+-- counts as dear, and what is dear would be compiled, which takes longer than all of it.)
 CREATE FUNCTION ripen(since timestamptz, most int, OUT ripe bigint, OUT next timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     WITH due AS (
