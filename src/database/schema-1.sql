@@ -389,7 +389,7 @@ END $$;
 
 -- Keys of more than a week ago, but for those of messages that are here.
 CREATE FUNCTION forget_keys() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
+    DELETE FROM used_key WHERE at < statement_timestamp() - interval '7 days'
         AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message)
 $$;
 
@@ -466,15 +466,17 @@ BEGIN
 END $$;
 
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
--- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'. (What is off
--- counts as dear, and what is dear would be compiled, which takes longer than all of it.)
+-- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'. (`now`: what may
+-- change within a statement, as clock_timestamp() does, is no bound of an index, and all that waits would be read.)
 CREATE FUNCTION ripen(since timestamptz, most int, OUT ripe bigint, OUT next timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
+DECLARE
+    now timestamptz := clock_timestamp();
 BEGIN
     WITH due AS (
-        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND clock_timestamp() ORDER BY deferred.due LIMIT ripen.most
+        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND now ORDER BY deferred.due LIMIT ripen.most
         FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM due)) RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone;
