@@ -19,7 +19,6 @@
  * held, others have after that. The margin is for how differently clocks run, and for what is sent
  * then. */
 #define LEASE (60 * USEC_PER_SEC)
-#define LEASE_TEXT "60 seconds"
 #define LEASE_MARGIN (10 * USEC_PER_SEC)
 #define RENEW_EVERY (15 * USEC_PER_SEC)
 
@@ -152,7 +151,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
 
 static void begin(DatabaseSource *d)
 {
-    const char *const values[] = {d->name, LEASE_TEXT};
+    const char *const values[] = {d->name, DATABASE_LEASE};
 
     d->renewed = now_boottime();
     d->beginning = database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2)", values, 2,
@@ -172,7 +171,7 @@ static void lose(DatabaseSource *d)
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
         "this daemon was not heard of there for longer than its lease (%s), and others have taken "
         "what it held; it begins anew",
-        LEASE_TEXT);
+        DATABASE_LEASE);
     tell_lost(d, &f);
     begin(d);
 }
@@ -218,7 +217,7 @@ static bool is_idle(const DatabaseSource *d)
 void database_renew(DatabaseSource *d)
 {
     char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon), LEASE_TEXT, is_idle(d) ? "t" : "f",
+    const char *const values[] = {format_daemon(d, daemon), DATABASE_LEASE, is_idle(d) ? "t" : "f",
         buffer_size(&d->figures) > 0 ? buffer_data(&d->figures) : NULL};
 
     if (d->beginning)

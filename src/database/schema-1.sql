@@ -430,7 +430,7 @@ END $$;
 
 -- Keys of more than a week ago, but for those of messages that are here.
 CREATE FUNCTION forget_keys() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
+    DELETE FROM used_key WHERE at < statement_timestamp() - interval '7 days'
         AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message)
 $$;
 
@@ -448,7 +448,7 @@ $$;
 -- for all daemons.
 CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     UPDATE watch SET daemon = oldest.daemon, until = clock_timestamp() + 3 * oldest.every
@@ -468,10 +468,10 @@ BEGIN
             (SELECT m.id, m.queued FROM deferred JOIN message m ON m.id = deferred.message
                 WHERE deferred.attempts > 0 AND m.since IS NULL ORDER BY deferred.message LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.since FROM message m WHERE m.since <= clock_timestamp()
-                AND (EXISTS (SELECT FROM ready WHERE ready.message = m.id)
-                    OR EXISTS (SELECT FROM leased WHERE leased.message = m.id)
-                    OR EXISTS (SELECT FROM deferred WHERE deferred.message = m.id AND deferred.attempts > 0))
+            (SELECT m.id, m.since FROM message m WHERE m.since <= statement_timestamp()
+                AND coalesce((SELECT r.message FROM ready r WHERE r.message = m.id),
+                    (SELECT l.message FROM leased l WHERE l.message = m.id),
+                    (SELECT d.message FROM deferred d WHERE d.message = m.id AND d.attempts > 0)) IS NOT NULL
                 ORDER BY m.since LIMIT 1)
         ) AS first ORDER BY first.since LIMIT 1;
 END $$;
@@ -483,20 +483,27 @@ CREATE FUNCTION keep(daemon bigint, text text) RETURNS void LANGUAGE sql SECURIT
 $$;
 
 -- It begins, and goes on with what one has left: one of its name, or whose name does not come again. What one has taken
--- over is no other's.
-CREATE FUNCTION take_kept(daemon bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- over is no other's. Of one of its name whose lease has not ended it cannot tell at once whether that has been killed, or
+-- runs beside it: `later` is true, until there was time for it to be heard of.
+CREATE FUNCTION take_kept(daemon bigint, lease interval, OUT text text, OUT later boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    own text := (SELECT name FROM daemon WHERE id = take_kept.daemon);
+    own daemon%ROWTYPE;
     found kept%ROWTYPE;
 BEGIN
+    SELECT * INTO own FROM daemon WHERE id = take_kept.daemon;
     DELETE FROM kept WHERE at < clock_timestamp() - interval '31 days';
     SELECT k.* INTO found FROM kept k LEFT JOIN daemon d ON d.id = k.daemon AND d.until > clock_timestamp()
-        WHERE k.daemon <> take_kept.daemon AND (k.name = own OR d.id IS NULL)
-        ORDER BY k.name = own DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
-    DELETE FROM kept WHERE daemon = found.daemon;
-    PERFORM keep(take_kept.daemon, found.text) WHERE found.text IS NOT NULL;
-    RETURN found.text;
+        WHERE k.daemon <> own.id AND (d.id IS NULL OR k.name = own.name AND d.until - take_kept.lease < own.started)
+        ORDER BY k.name = own.name DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+    later := coalesce(found.daemon IN (SELECT id FROM daemon WHERE until > clock_timestamp())
+        AND clock_timestamp() < own.started + take_kept.lease / 3, false);
+    IF NOT later AND found.daemon IS NOT NULL THEN
+        DELETE FROM kept WHERE daemon = found.daemon;
+        PERFORM keep(own.id, found.text);
+        take_kept.text := found.text;
+    END IF;
 END $$;
 
 -- What others keep, and those who are gone: the whole of a rate is theirs as well.
@@ -508,14 +515,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
--- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
+-- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'. (`now`: what may
+-- change within a statement, as clock_timestamp() does, is no bound of an index, and all that waits would be read.)
 CREATE FUNCTION ripen(since timestamptz, most int, OUT ripe bigint, OUT next timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
+DECLARE
+    now timestamptz := clock_timestamp();
 BEGIN
     WITH due AS (
-        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND clock_timestamp() ORDER BY deferred.due LIMIT ripen.most
+        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND now ORDER BY deferred.due LIMIT ripen.most
         FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM due)) RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone;

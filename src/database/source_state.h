@@ -32,14 +32,18 @@ typedef struct Rest {
 /* What the engine wants to find again after a restart. */
 typedef struct Kept {
     Buffer text;   /* that of before, until the engine has it */
+    bool wanted;   /* the engine waits for that */
     bool known;    /* it is: nothing is handed out before */
     bool asking;   /* for it */
     Buffer latest; /* with its NUL: what is to be found the next time */
     bool unsaved;  /* it is not written */
-    bool wanted;   /* there is a use for it */
+    bool shared;   /* there is a use for what others keep */
     Buffer others; /* what other daemons keep */
     bool news;     /* the engine does not have it */
 } Kept;
+
+/* What a daemon holds is its own for so long after it was heard of. */
+#define DATABASE_LEASE "60 seconds"
 
 typedef struct DatabaseMessage DatabaseMessage;
 

@@ -171,7 +171,8 @@ class Rights(DatabaseTest):
         kinds = {
             "app producer": "append hello queue submit",
             "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush"
-                             " forget_keys hello keep_only lanes note read reap ripen settle submit submit_as waiting write",
+                             " forget_keys hello keep keep_only lanes note oldest read reap ripen settle submit"
+                             " submit_as take_kept waiting write",
         }
         self.init()
         self.grant("boss", "operator")

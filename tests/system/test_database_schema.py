@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import threading
 import time
 
@@ -325,6 +326,21 @@ class Delivering(SchemaTest):
         self.assertEqual(self.claim(daemon)[0], [])
         self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
         self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
+
+
+    def test_what_is_looked_at_every_few_seconds_is_little(self):
+        """However much waits: a few pages, and nothing is compiled for it."""
+        self.sql("INSERT INTO outbox.message (sender, content, since) SELECT '', 'x', CASE WHEN n % 4 = 0 THEN"
+                 " now() + interval '1 day' END FROM generate_series(1, 20000) n;"
+                 "INSERT INTO outbox.ready (lane, message) SELECT '', id FROM outbox.message WHERE id % 4 = 1;"
+                 "INSERT INTO outbox.deferred (message, lane, due, attempts) SELECT id, '', now() + interval '1 day',"
+                 " CASE id % 4 WHEN 0 THEN 0 ELSE 1 END FROM outbox.message WHERE id % 4 IN (0, 2)")
+        self.sql("ANALYZE outbox.message, outbox.ready, outbox.deferred, outbox.used_key")
+        for call in ("ripen('-infinity', 100)", "oldest(1, '1 minute')", "forget_keys()"):
+            ask = f"EXPLAIN (ANALYZE, BUFFERS) SELECT * FROM outbox.{call}; "
+            plan = "\n".join(row[0] for row in self.sql(ask * 2))  # what a session reads once is in the first
+            pages = re.findall(r"shared hit=(\d+)(?: read=(\d+))?", plan)[-1]
+            self.assertLess(sum(int(one or 0) for one in pages), 60, call)
 
 
 class Writing(SchemaTest):
