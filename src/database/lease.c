@@ -26,13 +26,14 @@
 #define REAP_EVERY (10 * USEC_PER_SEC)
 #define RIPEN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_MOST 1000
+#define LEARN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
 #define FORGET_EVERY USEC_PER_HOUR
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
 #define END_PATIENCE (5 * USEC_PER_SEC)
 
 /* A machine that sleeps does not stop the lease. */
-static usec_t now_boottime(void)
+usec_t database_now(void)
 {
     struct timespec t;
 
@@ -42,7 +43,7 @@ static usec_t now_boottime(void)
 
 bool database_holds(const DatabaseSource *d)
 {
-    return d->alive && now_boottime() < d->lease_end;
+    return d->alive && database_now() < d->lease_end;
 }
 
 static const char *format_daemon(const DatabaseSource *d, char text[static 24])
@@ -99,7 +100,7 @@ static void come_alive(DatabaseSource *d)
     be_back(d);
     keep_what_is_known(d);
     claims_rescan(&d->claims);
-    d->rescanned = now_boottime();
+    d->rescanned = database_now();
     d->ripened = d->reaped = 0;
     database_learn_lanes(d);
     database_write_now(d);
@@ -130,7 +131,7 @@ static void begin(DatabaseSource *d)
 {
     const char *const values[] = {d->name, LEASE_TEXT};
 
-    d->renewed = now_boottime();
+    d->renewed = database_now();
     d->beginning = database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2)", values, 2,
                        on_begun, d) >= 0;
 }
@@ -185,7 +186,7 @@ void database_renew(DatabaseSource *d)
     if (d->beginning)
         return;
     d->told_idle = is_idle(d);
-    d->renewed = now_boottime();
+    d->renewed = database_now();
     d->beginning = database_ask(d->connection, "SELECT outbox.daemon_renew($1, $2, $3, $4)", values,
                        4, on_renewed, d) >= 0;
 }
@@ -215,6 +216,7 @@ static void on_down(void *user, const Failure *failure)
 
 static void on_notified(void *user)
 {
+    database_learn_lanes(user);
     database_claim(user);
 }
 
@@ -246,7 +248,7 @@ void database_ripen(DatabaseSource *d)
     static const char statement[] =
         "SELECT ripe, (extract(epoch FROM next) * 1000000)::bigint FROM outbox.ripen("
         "coalesce(clock_timestamp() - $1::interval, '-infinity'), $2)";
-    usec_t now = now_boottime();
+    usec_t now = database_now();
     char behind[48], most[16];
     const char *values[2] = {behind, most};
 
@@ -281,7 +283,7 @@ static void rescan(DatabaseSource *d, usec_t now)
 static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
 {
     DatabaseSource *d = user;
-    usec_t now = now_boottime();
+    usec_t now = database_now();
 
     (void)sd_event_source_set_time_relative(source, TICK);
     if (!d->alive) { /* what was asked for met with a conflict: once more */
@@ -299,9 +301,10 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         forget_keys(d, now);
     if (now >= d->rescanned + RESCAN_EVERY)
         rescan(d, now);
+    if (now >= d->learned + LEARN_EVERY)
+        database_learn_lanes(d);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
-    database_learn_lanes(d);
     database_write_now(d);
     database_read_on(d);
     database_claim(d);

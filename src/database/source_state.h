@@ -13,7 +13,7 @@
 
 /* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
  * bytes each; of longer ones, pieces of so many bytes are written to a file. */
-#define DATABASE_AHEAD 100
+#define DATABASE_AHEAD 200
 #define DATABASE_WHOLE_BYTES (64 * 1024)
 #define DATABASE_PIECE_BYTES (512 * 1024)
 
@@ -43,11 +43,12 @@ struct DatabaseSource {
     usec_t lease_end; /* boottime until which what is held is ours for certain */
     bool flush;       /* what waits for a time is to be made ready when it stands */
     bool told_idle;   /* that there is nothing to do */
-    usec_t renewed, reaped, forgot, ripened, rescanned; /* boottime: when it was done last */
-    usec_t next_due;                                    /* realtime */
-    char *lost_for; /* why nothing is taken, as it was told last; NULL: it is */
-    Buffer figures; /* JSON, of the daemon */
-    char name[256]; /* of this machine */
+    usec_t renewed, reaped, forgot, ripened, learned,
+        rescanned;   /* boottime: when it was done last */
+    usec_t next_due; /* realtime */
+    char *lost_for;  /* why nothing is taken, as it was told last; NULL: it is */
+    Buffer figures;  /* JSON, of the daemon */
+    char name[256];  /* of this machine */
 
     Claims claims;
     DatabaseMessage *held; /* all that are in memory */
@@ -74,6 +75,9 @@ void database_wake(DatabaseSource *database);
 
 /* Everything that was tried and waits for a time is ready, when the database is there. */
 void database_flush(DatabaseSource *database);
+
+/* The time by a clock that runs on while the machine sleeps. */
+usec_t database_now(void);
 
 /* Whether what this daemon holds is its own for certain. */
 bool database_holds(const DatabaseSource *database);
