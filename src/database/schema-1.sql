@@ -472,7 +472,7 @@ END $$;
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
 CREATE FUNCTION holds(daemon bigint, message bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon = holds.daemon FOR UPDATE;
+    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon + 0 = holds.daemon FOR UPDATE;
     RETURN FOUND;
 END $$;
 
