@@ -27,6 +27,7 @@
 #define REAP_EVERY (10 * USEC_PER_SEC)
 #define RIPEN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_MOST 1000
+#define LEARN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
 #define FORGET_EVERY USEC_PER_HOUR
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
@@ -36,7 +37,7 @@
 #define SHARERS_MAX 100000
 
 /* A machine that sleeps does not stop the lease. */
-static usec_t now_boottime(void)
+usec_t database_now(void)
 {
     struct timespec t;
 
@@ -46,7 +47,7 @@ static usec_t now_boottime(void)
 
 bool database_holds(const DatabaseSource *d)
 {
-    return d->alive && now_boottime() < d->lease_end;
+    return d->alive && database_now() < d->lease_end;
 }
 
 static const char *format_daemon(const DatabaseSource *d, char text[static 24])
@@ -107,7 +108,7 @@ void database_keep_what_is_known(DatabaseSource *d)
 
 static void reap(DatabaseSource *d)
 {
-    d->reaped = now_boottime();
+    d->reaped = database_now();
     (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
 }
 
@@ -118,7 +119,7 @@ static void come_alive(DatabaseSource *d)
     be_back(d);
     database_keep_what_is_known(d);
     claims_rescan(&d->claims);
-    d->rescanned = now_boottime();
+    d->rescanned = database_now();
     d->ripened = 0;
     reap(d);
     database_learn_lanes(d);
@@ -153,7 +154,7 @@ static void begin(DatabaseSource *d)
 {
     const char *const values[] = {d->name, DATABASE_LEASE};
 
-    d->renewed = now_boottime();
+    d->renewed = database_now();
     d->beginning = database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2)", values, 2,
                        on_begun, d) >= 0;
 }
@@ -224,7 +225,7 @@ void database_renew(DatabaseSource *d)
         return;
     database_ask_others(d); /* answered first: what is shared is known with the share */
     d->told_idle = is_idle(d);
-    d->renewed = now_boottime();
+    d->renewed = database_now();
     d->beginning =
         database_ask(d->connection,
             "SELECT alive, place, daemons, known FROM outbox.daemon_renew($1, $2, $3, $4)", values,
@@ -262,8 +263,9 @@ static void on_notified(void *user)
 {
     DatabaseSource *d = user;
 
-    if (d->alive && now_boottime() >= d->renewed + TICK)
+    if (d->alive && database_now() >= d->renewed + TICK)
         database_renew(d);
+    database_learn_lanes(d);
     database_claim(d);
 }
 
@@ -305,7 +307,7 @@ void database_ripen(DatabaseSource *d)
     static const char statement[] =
         "SELECT ripe, (extract(epoch FROM next) * 1000000)::bigint FROM outbox.ripen("
         "coalesce(clock_timestamp() - $1::interval, '-infinity'), $2)";
-    usec_t now = now_boottime();
+    usec_t now = database_now();
     char behind[48], most[16];
     const char *values[2] = {behind, most};
 
@@ -335,7 +337,7 @@ static void rescan(DatabaseSource *d, usec_t now)
 static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
 {
     DatabaseSource *d = user;
-    usec_t now = now_boottime();
+    usec_t now = database_now();
 
     (void)sd_event_source_set_time_relative(source, TICK);
     if (!d->alive) { /* what was asked for met with a conflict: once more */
@@ -355,6 +357,8 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         forget_keys(d, now);
     if (now >= d->rescanned + RESCAN_EVERY && !d->passing)
         rescan(d, now);
+    if (now >= d->learned + LEARN_EVERY)
+        database_learn_lanes(d);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
     if (d->strays && d->claims.n_asking == 0)
@@ -363,7 +367,6 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
     if (!d->kept.known)
         database_take_kept(d);
     database_write_kept(d);
-    database_learn_lanes(d);
     database_write_now(d);
     database_read_on(d);
     database_claim(d);

@@ -244,6 +244,7 @@ DECLARE
     one text;
     whole bytea := put.content;
     its_lane text := lower(coalesce(put.lane, ''));
+    later boolean := coalesce(put.not_before > clock_timestamp(), false);
 BEGIN
     IF put.sender IS NULL THEN
         RAISE EXCEPTION 'outbox: the sender is NULL' USING ERRCODE = '22004', HINT = 'The null sender of a report is ''''.';
@@ -299,22 +300,23 @@ BEGIN
             RETURN earlier;
         END IF;
     END LOOP;
-    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
-        VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
-            CASE WHEN put.not_before > clock_timestamp() THEN put.not_before END, whole);
     IF its_lane <> '' THEN
         PERFORM know_lane(its_lane);
     END IF;
-    INSERT INTO recipient (message, number, address, parameters)
-        SELECT new_id, given.n - 1, given.address, coalesce(given.parameters, '')
-        FROM unnest(put.recipients, put.parameters) WITH ORDINALITY AS given (address, parameters, n);
-    IF put.not_before > clock_timestamp() THEN
+    WITH kept AS (
+        INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
+            VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
+                CASE WHEN later THEN put.not_before END, whole)
+    ), addressed AS (
+        INSERT INTO recipient (message, number, address, parameters)
+            SELECT new_id, given.n - 1, given.address, coalesce(given.parameters, '')
+            FROM unnest(put.recipients, put.parameters) WITH ORDINALITY AS given (address, parameters, n)
+    )
+    INSERT INTO ready (lane, message) SELECT its_lane, new_id WHERE NOT later;
+    IF later THEN
         INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, its_lane, put.not_before, 0);
-    ELSE
-        INSERT INTO ready (lane, message) VALUES (its_lane, new_id);
-        IF EXISTS (SELECT FROM daemon WHERE idle) THEN
-            PERFORM ring();
-        END IF;
+    ELSIF EXISTS (SELECT FROM daemon WHERE idle) THEN
+        PERFORM ring();
     END IF;
     RETURN new_id;
 END $$;
@@ -553,19 +555,23 @@ BEGIN
         SELECT id FROM daemon WHERE id = claim.daemon AND until > clock_timestamp() FOR KEY SHARE
     ),
     overtaken AS MATERIALIZED (
-        SELECT ready.ctid AS at FROM ready
-        WHERE ready.lane = claim.lane AND ready.arrived = ANY (claim.late) AND EXISTS (SELECT FROM alive)
-        LIMIT claim.most FOR UPDATE SKIP LOCKED
+        SELECT its.at FROM unnest(claim.late) AS ended (xact) CROSS JOIN LATERAL (
+            SELECT ready.ctid AS at FROM ready WHERE ready.lane = claim.lane AND ready.arrived = ended.xact
+            FOR UPDATE SKIP LOCKED
+        ) AS its LIMIT claim.most
     ),
     following AS MATERIALIZED (
         SELECT ready.ctid AS at FROM ready
         WHERE ready.lane = claim.lane AND (ready.arrived, ready.message) > (claim.after, claim.after_message)
-            AND EXISTS (SELECT FROM alive)
         ORDER BY ready.lane, ready.arrived, ready.message
         LIMIT claim.most - (SELECT count(*) FROM overtaken) FOR UPDATE SKIP LOCKED
     ),
     taken AS (
-        DELETE FROM ready WHERE ctid = ANY (ARRAY (SELECT at FROM overtaken UNION ALL SELECT at FROM following))
+        -- The daemon's row is locked where there is something to take alone, for to lock it is to write: CASE keeps
+        -- the planner from asking that first.
+        DELETE FROM ready WHERE ctid = ANY (ARRAY (
+            SELECT at FROM (TABLE overtaken UNION ALL TABLE following) AS found
+            WHERE CASE WHEN at IS NOT NULL THEN EXISTS (SELECT FROM alive) END))
         RETURNING ready.*
     ),
     held AS (
@@ -579,7 +585,7 @@ END $$;
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
 CREATE FUNCTION holds(daemon bigint, message bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon = holds.daemon FOR UPDATE;
+    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon + 0 = holds.daemon FOR UPDATE;
     RETURN FOUND;
 END $$;
 

@@ -14,7 +14,7 @@
 /* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
  * bytes each; of longer ones, pieces of so many bytes are written to a file. No more are read while
  * so many bytes are in memory. */
-#define DATABASE_AHEAD 100
+#define DATABASE_AHEAD 200
 #define DATABASE_WHOLE_BYTES (64 * 1024)
 #define DATABASE_PIECE_BYTES (512 * 1024)
 #define DATABASE_READ_BYTES (16 * 1024 * 1024)
@@ -75,10 +75,11 @@ struct DatabaseSource {
     bool flush;       /* what waits for a time is to be made ready when it stands */
     Share share;      /* of the limits, as the database said last */
     bool told_idle;   /* that there is nothing to do */
-    usec_t renewed, reaped, forgot, ripened, rescanned; /* boottime: when it was done last */
-    usec_t next_due;                                    /* realtime */
-    char *lost_for; /* why nothing is taken, as it was told last; NULL: it is */
-    Buffer figures; /* JSON, of the daemon */
+    usec_t renewed, reaped, forgot, ripened, learned,
+        rescanned;   /* boottime: when it was done last */
+    usec_t next_due; /* realtime */
+    char *lost_for;  /* why nothing is taken, as it was told last; NULL: it is */
+    Buffer figures;  /* JSON, of the daemon */
     DatabaseOldest oldest;
     bool asking_oldest;
     usec_t away; /* monotonic: it cannot be used since then; 0: it can */
@@ -112,6 +113,9 @@ void database_wake(DatabaseSource *database);
 
 /* Everything that was tried and waits for a time is ready, when the database is there. */
 void database_flush(DatabaseSource *database);
+
+/* The time by a clock that runs on while the machine sleeps. */
+usec_t database_now(void);
 
 /* Whether what this daemon holds is its own for certain. */
 bool database_holds(const DatabaseSource *database);
