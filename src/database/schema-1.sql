@@ -1118,7 +1118,8 @@ BEGIN
     RETURN new_id;
 END $$;
 
--- It has left the directory: it is where it is to be. False when nothing of the kind is waited for.
+-- It has left the directory: it is where it is to be, from now on or since before. False when it never came here, as far as is
+-- known: a key is kept for a week, and as long as its message.
 CREATE FUNCTION arrived(mover text, message bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
@@ -1129,7 +1130,7 @@ BEGIN
     SELECT * INTO it FROM aside WHERE message = arrived.message
         AND (mover = arrived.mover OR (mover LIKE 'from %' AND arrived.mover LIKE 'from %')) FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN false;
+        RETURN EXISTS (SELECT FROM used_key WHERE used_key.message = arrived.message AND key LIKE 'move %');
     END IF;
     IF it.was = 'held' THEN
         UPDATE aside SET mover = NULL, was = NULL WHERE message = it.message;
@@ -1218,10 +1219,22 @@ BEGIN
     IF other <> has_departed.mover THEN
         RAISE EXCEPTION 'outbox: message % has left "%", and this is "%"', has_departed.message, other, has_departed.mover
             USING ERRCODE = '22023',
-            HINT = 'Where that is this directory under a former name, correct outbox.departed, as the owner.';
+            HINT = format('Where that is this directory under a former name: outbox move --formerly %L', substr(other, 4));
     END IF;
     RETURN other IS NOT NULL;
 END $$;
+-- A directory, or its host, has another name now: what was begun for it is found under that. How many messages.
+CREATE FUNCTION rename_mover(former text, present text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH here AS (
+        UPDATE aside SET mover = split_part(mover, ' ', 1) || ' ' || rename_mover.present
+            WHERE mover IN ('from ' || rename_mover.former, 'to ' || rename_mover.former) RETURNING message
+    ), left_for_it AS (
+        UPDATE departed SET mover = 'to ' || rename_mover.present
+            WHERE mover = 'to ' || rename_mover.former RETURNING message
+    )
+    SELECT (SELECT count(*) FROM here) + (SELECT count(*) FROM left_for_it)
+$$;
 CREATE FUNCTION forget_departed(mover text, message bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM departed WHERE departed.mover = forget_departed.mover AND departed.message = forget_departed.message

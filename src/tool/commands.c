@@ -315,6 +315,8 @@ static const ToolOption move_options[] = {
     {"directory", 'd', "DIR", "from this queue directory, not the configured one"},
     {"all", 'a', NULL, "every message that is neither being sent nor sent"},
     {"dry-run", 'n', NULL, "only say which messages would be moved"},
+    {"formerly", 'f', "HOST[:DIR]",
+        "the directory's host, and the directory, had this name when something was cut off"},
     {"json", 'j', NULL, "a JSON array, one object a message"},
     {0},
 };

@@ -182,7 +182,7 @@ class Rights(DatabaseTest):
         self.assertEqual(
             set(self.functions("boss")) - set(" ".join(kinds.values()).split()),
             set("arrive arrived change daemons depart depart_for_good envelope_of figures forget_departed has_departed"
-                " list moving not_arrived record_of stay tag".split()))
+                " list moving not_arrived record_of rename_mover stay tag".split()))
 
     def functions(self, role):
         rows = self.sql("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace"
