@@ -212,7 +212,9 @@ static int take_login_of(Postfix *p, const Destination *destination, Failure *f)
 
     p->destination = destination;
     p->by_host = false;
+    p->m.t.is_silent = p->m.t.n_relays > 1; /* the first one's notes are for all */
     r = is_yes(p, "smtp_sasl_auth_enable") ? find_login(p, f) : 0;
+    p->m.t.is_silent = false;
     main_cf_pass_over(&p->m, "smtp_sasl_password_maps");
     main_cf_pass_over(&p->m, "smtp_sasl_mechanism_filter");
     if (r >= 0 && p->login) {
@@ -397,9 +399,11 @@ static int add_relay(Postfix *p, const char *word, Failure *f)
     if (r >= 0)
         r = take_login_of(p, &d, f);
     if (r >= 0) {
+        t->is_silent = t->n_relays > 1;
         take_tls(p);
         take_protocols(p);
         take_settings(p);
+        t->is_silent = false;
     }
     destination_done(&d);
     return r;

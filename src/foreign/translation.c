@@ -144,15 +144,15 @@ static int write_note(const char *text, Buffer *out)
     return r >= 0 ? buffer_append_string(out, "\n") : r;
 }
 
-/* What holds for several relays is noted once. */
 void translation_note(Translation *t, const char *format, ...)
 {
     char text[1024], where[512] = "";
-    _cleanup_buffer_ Buffer note = {0};
     _cleanup_free_
     char *whole = NULL;
     va_list arguments;
 
+    if (t->is_silent)
+        return;
     if (t->line > 0)
         snprintf(where, sizeof(where), "%s:%u: ", t->source, t->line);
     va_start(arguments, format);
@@ -160,11 +160,7 @@ void translation_note(Translation *t, const char *format, ...)
     va_end(arguments);
     if (asprintf(&whole, "%s%s", where, text) < 0)
         whole = NULL;
-    if (!whole || write_note(whole, &note) < 0)
-        t->is_short = true;
-    else if (buffer_size(&t->notes) == 0 || !memmem(buffer_data(&t->notes), buffer_size(&t->notes),
-                                                buffer_data(&note), buffer_size(&note)))
-        keep(t, buffer_append(&t->notes, buffer_data(&note), buffer_size(&note)));
+    keep(t, whole ? write_note(whole, &t->notes) : -ENOMEM);
 }
 
 bool translation_is_number(const char *text, unsigned long max)

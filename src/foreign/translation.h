@@ -23,7 +23,8 @@ typedef struct Translation {
     TranslatedRelay relays[TRANSLATED_RELAYS_MAX];
     size_t n_relays;
     Buffer local, retry, notes;
-    bool is_short; /* of memory */
+    bool is_short;  /* of memory */
+    bool is_silent; /* nothing is noted: it has been */
 } Translation;
 
 /* A further relay, to which translation_relay_… adds then. 0, or -E2BIG with a Failure. */
