@@ -290,8 +290,9 @@ static const Command command_import_config = {
     .synopsis = "[OPTION...] SYSTEM [PATH]",
     .options = import_config_options,
     .notes =
-        "SYSTEM is nullmailer, msmtp, ssmtp or dma. PATH is where its configuration is, unless "
-        "that is its usual place. What has no match is told in comments; "
+        "SYSTEM is nullmailer, msmtp, ssmtp, dma or postfix. PATH is where its configuration is, "
+        "unless that is its usual place; of postfix it may be a file with what `postconf -n` "
+        "prints. What has no match is told in comments; "
         "`outboxd --check` with what is printed tells what is missing.",
     .run = run_import_config,
 };

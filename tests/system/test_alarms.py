@@ -104,6 +104,22 @@ class Alarms(RelayTest):
         self.wait_taken(self.relay, "a")
         self.assertEqual([one["state"] for one in self.lines(2)], ["begins", "ends"])
 
+    def test_another_relay_in_its_place(self):
+        """After a reload: that it cannot be used either is an alarm of its own, with its own time."""
+        self.busy = True
+        daemon = self.serve(alarm_after="0", alarm_relay_after="1s")
+        self.drop("a")
+        self.lines(1)
+        self.configure(self.settings(self.odd(self.answer), name="other", hold_first="100ms", hold_max="200ms"),
+                       alarm={"alarm_pause": "0", "alarm_command": self.command, "alarm_after": "0",
+                              "alarm_relay_after": "1s"})
+        daemon.reload()
+        first, over, second = self.lines(3)
+        self.assertEqual([one["state"] for one in (first, over, second)], ["begins", "ends", "begins"])
+        self.assertEqual(first["text"], over["text"])
+        self.assertIn("relay odd could not be used for 1s", first["text"])
+        self.assertIn("relay other could not be used for 1s", second["text"])
+
     def test_failed(self):
         """Each message that fails; what comes in the pause is told together."""
         self.serve(alarm_pause="1s")
