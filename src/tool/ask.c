@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "database/client.h"
 #include "settings/load.h"
 #include "submit/ask.h"
 #include "submit/send.h"
@@ -45,6 +46,40 @@ void ask_place_done(AskPlace *place)
     *place = (AskPlace){0};
 }
 
+/* This user has no login at the database, or one that may not look at the queue. What else is wrong
+ * there is the command's to tell. */
+static bool is_refused_by(const char *conninfo)
+{
+    _cleanup_(database_close_p) Database *database = NULL;
+    _cleanup_database_rows_ DatabaseRows rows = {0};
+    int r = database_open(conninfo, &database, NULL);
+
+    if (r < 0)
+        return database_is_refusal(r);
+    r = database_query(database,
+        "SELECT bool_or(has_function_privilege(oid, 'execute')) FROM pg_proc"
+        " WHERE proname = 'list' AND pronamespace = 'outbox'::regnamespace",
+        DATABASE_NO_VALUES, &rows, NULL);
+    return r >= 0 && !database_is_true(&rows, 0, 0);
+}
+
+/* Root is told what is wrong; others are served by who has a login. */
+static bool is_shut_out_of_database(const Tool *tool, const char *socket)
+{
+    _cleanup_free_
+    char *conninfo = NULL;
+
+    return geteuid() != 0 && socket && access(socket, F_OK) == 0 &&
+           config_load_database(tool->config_path, tool->overrides, &conninfo, NULL) >= 0 &&
+           conninfo && is_refused_by(conninfo);
+}
+
+static bool is_shut_out_of_directory(const char *directory, const char *socket, int wanted)
+{
+    return socket && faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) < 0 && errno == EACCES &&
+           (access(socket, F_OK) == 0 || errno == ENOENT); /* who ends well takes it away */
+}
+
 bool tool_is_shut_out(
     const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret)
 {
@@ -57,8 +92,8 @@ bool tool_is_shut_out(
         config_load_directory(tool->config_path, tool->overrides, &directory, NULL, &socket, &f) <
             0)
         return false;
-    if (!socket || faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) == 0 || errno != EACCES ||
-        (access(socket, F_OK) < 0 && errno != ENOENT)) /* who ends well takes it away */
+    if (!is_shut_out_of_directory(directory, socket, wanted) &&
+        !is_shut_out_of_database(tool, socket))
         return false;
     *ret = (AskPlace){TAKE_PTR(directory), TAKE_PTR(socket)};
     return true;
@@ -99,9 +134,8 @@ int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, co
     r = submit_connect(place->socket, &fd, &f);
     if (r == -ECONNREFUSED)
         return tool_fail_number(f.number,
-            "%s: this user may not look into the queue directory, and outboxd, which answers for "
-            "it "
-            "at %s, does not run: start it (systemctl start outboxd), or run this as root",
+            "%s: this user may not look into the queue, and outboxd, which answers for it at %s, "
+            "does not run: start it (systemctl start outboxd), or run this as root",
             place->directory, place->socket);
     if (r >= 0)
         r = submit_ask(fd, &ask, STDOUT_FILENO, STDERR_FILENO, &f);

@@ -44,12 +44,6 @@ int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
     return status;
 }
 
-/* This user has no login there, or no right; outboxd has. */
-static bool refused(int error)
-{
-    return error == -EKEYREJECTED || error == -EACCES;
-}
-
 static int put_database(const QueueTarget *target, const Buffer *start, QueueRead read,
     void *source, char **ret_id, Failure *f)
 {
@@ -64,7 +58,7 @@ static int put_database(const QueueTarget *target, const Buffer *start, QueueRea
     if (r == 0)
         r = database_open(target->database, &database, &why);
     if (r < 0 && why.text)
-        return refused(r) && target->socket
+        return database_is_refusal(r) && target->socket
                    ? queue_submit(target, start, read, source, &why, ret_id, f)
                    : failure_set(f, r, why.number, "%s", failure_text(&why));
     if (r < 0)
