@@ -101,16 +101,19 @@ bool conninfo_has_secret(const char *text)
     return false;
 }
 
+/* Also of a password that is not encoded as it has to be, and that libpq reads otherwise. */
 static int append_uri(const char *text, Buffer *out)
 {
+    const char *login = uri_login(text), *at;
+    size_t n = url_login_bytes(login);
+    const char *colon = memchr(login, ':', n);
     UrlParameter parameter;
-    size_t n;
-    const char *password = uri_password(uri_login(text), &n), *at;
     int r = 0;
 
-    if (n > 0) {
-        r = buffer_append(out, text, (size_t)(password - text)) ?: buffer_append_string(out, "***");
-        text = password + n;
+    if (colon && colon + 1 < login + n) {
+        r = buffer_append(out, text, (size_t)(colon + 1 - text))
+                ?: buffer_append_string(out, "***");
+        text = login + n;
     }
     for (at = text; r == 0 && url_next_secret(&at, &parameter); text = at)
         r = buffer_append(out, text, (size_t)(parameter.value - text))

@@ -149,7 +149,7 @@ void file_random_name(char *ret_text, size_t n)
     ret_text[n] = '\0';
 }
 
-int file_scratch(void)
+int file_scratch_on_disk(void)
 {
     const char *const directories[] = {getenv("TMPDIR"), "/var/tmp", "/tmp"};
     int fd = -1;
@@ -157,6 +157,13 @@ int file_scratch(void)
     for (size_t i = 0; i < ELEMENTSOF(directories) && fd < 0; i++)
         if (directories[i])
             fd = open(directories[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+int file_scratch(void)
+{
+    int fd = file_scratch_on_disk();
+
     if (fd < 0)
         fd = memfd_create("outbox", MFD_CLOEXEC);
     return fd < 0 ? -errno : fd;

@@ -59,3 +59,6 @@ size_t file_descriptors_max(void);
 /* A file without a name, for what cannot be read twice: in $TMPDIR, or where that cannot be used in
  * /var/tmp, /tmp or memory. A descriptor, which the caller closes, or a negative errno. */
 int file_scratch(void);
+
+/* The same, and never in memory: for what may be large. */
+int file_scratch_on_disk(void);

@@ -66,8 +66,11 @@ int text_fold_case(const char *text, char **ret)
     int r;
 
     *ret = NULL;
-    if (!text_is_ascii(text, n))
+    if (!text_is_ascii(text, n)) {
         locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+        if (!locale && errno == ENOMEM)
+            return -ENOMEM;
+    }
     if (locale || text_is_ascii(text, n))
         r = fold(text, n, locale, &out);
     else

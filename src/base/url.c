@@ -84,27 +84,49 @@ bool url_has_secret(const char *url)
     return url_next_secret(&url, &parameter);
 }
 
-/* Where what stands in front of the host begins; `*ret_n`: its bytes, 0 where there is none. */
-static const char *find_login(const char *url, size_t *ret_n)
+/* Behind the scheme (RFC 3986, 3.1), if there is one. */
+static const char *skip_scheme(const char *url)
 {
-    const char *scheme = strstr(url, "://");
-    const char *start = scheme ? scheme + strlen("://") : url;
-    const char *at = memrchr(start, '@', strcspn(start, "/" SEPARATORS));
+    size_t n = 0;
 
-    *ret_n = at ? (size_t)(at - start) : 0;
-    return start;
+    while (text_is_alphanumeric(url[n]) || (n > 0 && url[n] && strchr("+-.", url[n])))
+        n++;
+    if (n > 0 && strncmp(url + n, "://", 3) == 0)
+        url += n + 3;
+    return url + strspn(url, "/");
 }
 
-static int append_shown(const char *url, Buffer *out)
+static bool is_port(const char *text, const char *end)
 {
+    return text < end && strspn(text, "0123456789") >= (size_t)(end - text);
+}
+
+/* How much of what stands behind the scheme is a login, or may be one: in its password "/", "?",
+ * "#" and "@" have to be encoded (RFC 3986, 3.2.1), and people forget that. What has no colon is
+ * the host, and an "@" behind it the path's. */
+size_t url_login_bytes(const char *text)
+{
+    size_t n = strcspn(text, "/?#"), n_searched = strlen(text);
+    const char *bracket = *text == '[' ? memchr(text, ']', n) : NULL, *host = bracket ?: text;
+    const char *colon = memchr(host, ':', n - (size_t)(host - text)), *at;
+
+    if (!memchr(text, '@', n) && !colon)
+        return 0;
+    if (!memchr(text, '@', n) && is_port(colon + 1, text + n))
+        n_searched = strcspn(text, "?#");
+    at = memrchr(text, '@', n_searched);
+    return at ? (size_t)(at - text) : 0;
+}
+
+static int append_shown(const char *url, size_t n_login, Buffer *out)
+{
+    const char *login = skip_scheme(url), *at;
     UrlParameter parameter;
-    size_t n;
-    const char *login = find_login(url, &n), *at;
     int r = 0;
 
-    if (n > 0) {
+    if (n_login > 0) {
         r = buffer_append(out, url, (size_t)(login - url)) ?: buffer_append_string(out, "***");
-        url = login + n;
+        url = login + n_login;
     }
     for (at = url; r == 0 && url_next_secret(&at, &parameter); url = at)
         r = buffer_append(out, url, (size_t)(parameter.value - url))
@@ -116,5 +138,16 @@ char *url_shown(const char *url)
 {
     _cleanup_buffer_ Buffer out = {0};
 
-    return append_shown(url, &out) == 0 ? strdup(buffer_data(&out)) : NULL;
+    return append_shown(url, url_login_bytes(skip_scheme(url)), &out) == 0
+               ? strdup(buffer_data(&out))
+               : NULL;
+}
+
+char *url_shown_host(const char *text)
+{
+    _cleanup_buffer_ Buffer out = {0};
+    const char *start = skip_scheme(text), *at = strrchr(start, '@');
+
+    return append_shown(text, at ? (size_t)(at - start) : 0, &out) == 0 ? strdup(buffer_data(&out))
+                                                                        : NULL;
 }

@@ -18,6 +18,13 @@ bool url_next_secret(const char **at, UrlParameter *ret);
 bool url_has_secret(const char *url);
 bool url_is_secret_name(const char *name, size_t n);
 
+/* How much of what stands behind a URL's scheme is a login, or may be one, without the "@". */
+size_t url_login_bytes(const char *text);
+
 /* A copy with "***" in the place of the values of such parameters, and of a login in front of the
- * host. Caller frees; NULL when memory is short. */
+ * host, or of what may be one. Caller frees; NULL when memory is short. */
 char *url_shown(const char *url);
+
+/* The same of what was given for a host, which has neither a login nor a path: nothing in front of
+ * an "@" is shown. */
+char *url_shown_host(const char *text);

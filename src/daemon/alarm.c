@@ -36,7 +36,7 @@ struct Alarm {
     Worker *worker;
     Log *log;
     Config *config;
-    const Queue *queue;
+    Queue *queue;
     AlarmChanged changed;
     void *user;
     sd_event_source *look;   /* armed while there is something to look at */
@@ -44,6 +44,7 @@ struct Alarm {
     Task search, run;
     usec_t relay_since[RELAYS_MAX]; /* monotonic: held since then; 0: not */
     bool relay_late[RELAYS_MAX];    /* for too long, and it has not been of use since */
+    bool away;                      /* it is the database for which ALARM_WAITING has begun */
     char *texts[ALARM_KIND_MAX];    /* of alarms that have begun; NULL: none */
     usec_t since[ALARM_KIND_MAX];   /* realtime: then */
     Buffer input;                   /* lines that the command has not been told */
@@ -256,25 +257,64 @@ static void look_at_relays(Alarm *a, usec_t now)
         end(a, ALARM_RELAY);
 }
 
-static int on_searched(
-    _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
+/* By the one that has waited longest; 0: none waits. */
+static void judge_waiting(Alarm *a, const char *id, usec_t waited)
 {
-    Alarm *a = user;
-    const AlarmOldest *oldest = alarm_job_oldest(a->search.job);
     usec_t limit = a->config->alarm.after;
     _cleanup_free_
     char *span = text_format_duration(limit);
     char text[TEXT_MAX];
 
-    if (limit > 0 && oldest->arrival > 0 && clock_age(oldest->arrival, clock_realtime()) >= limit) {
-        (void)snprintf(
-            text, sizeof(text), "message %s has waited for %s", oldest->id, span ?: "too long");
+    if (limit > 0 && waited >= limit) {
+        (void)snprintf(text, sizeof(text), "message %s has waited for %s", id, span ?: "too long");
         begin(a, ALARM_WAITING, text);
     } else {
         end(a, ALARM_WAITING);
     }
+}
+
+static int on_searched(
+    _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
+{
+    Alarm *a = user;
+    const AlarmOldest *oldest = alarm_job_oldest(a->search.job);
+
+    judge_waiting(
+        a, oldest->id, oldest->arrival > 0 ? clock_age(oldest->arrival, clock_realtime()) : 0);
     task_done(&a->search);
     return 0;
+}
+
+/* What waits in a database that cannot be used is not seen: that it cannot is what is told. */
+static void judge_away(Alarm *a, usec_t away)
+{
+    _cleanup_free_
+    char *span = text_format_duration(a->config->alarm.after);
+    char text[TEXT_MAX];
+
+    if (away < a->config->alarm.after || a->texts[ALARM_WAITING])
+        return;
+    (void)snprintf(text, sizeof(text), "the database could not be used for %s", span ?: "too long");
+    begin(a, ALARM_WAITING, text);
+    a->away = true;
+}
+
+/* The answer is that of the last time. What another daemon tells of is not told here, too. */
+static void look_at_database(Alarm *a, const DatabaseOldest *oldest)
+{
+    char id[24];
+
+    if (oldest->away > 0) {
+        judge_away(a, oldest->away);
+        return;
+    }
+    if (a->away)
+        end(a, ALARM_WAITING);
+    a->away = false;
+    if (!oldest->known)
+        return;
+    (void)snprintf(id, sizeof(id), "%lld", (long long)oldest->message);
+    judge_waiting(a, id, oldest->watches && oldest->message > 0 ? oldest->waited : 0);
 }
 
 /* ---- looking ---- */
@@ -295,9 +335,25 @@ static bool has_something(const Alarm *a)
 {
     EngineStatistics statistics;
 
+    if (a->config->spool.database && a->config->alarm.after > 0)
+        return true; /* what waits there may be nobody's yet */
     (void)queue_statistics(a->queue, &statistics);
     return a->texts[ALARM_WAITING] || a->texts[ALARM_RELAY] || statistics.relays_held > 0 ||
            statistics.waiting + statistics.in_flight + statistics.deferred_waiting > 0;
+}
+
+static void look_at_messages(Alarm *a)
+{
+    DatabaseOldest oldest;
+
+    if (a->config->alarm.after == 0)
+        end(a, ALARM_WAITING);
+    else if (a->search.job)
+        return;
+    else if (queue_oldest(a->queue, period(&a->config->alarm), &oldest))
+        look_at_database(a, &oldest);
+    else if (alarm_job_look(a->worker, a->config->spool.directory, &a->search.job) >= 0)
+        task_wait(a, &a->search, on_searched);
 }
 
 static int on_look(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
@@ -305,9 +361,7 @@ static int on_look(_unused_ sd_event_source *source, _unused_ usec_t now, void *
     Alarm *a = user;
 
     look_at_relays(a, clock_monotonic());
-    if (a->config->alarm.after > 0 && !a->search.job &&
-        alarm_job_look(a->worker, a->config->spool.directory, &a->search.job) >= 0)
-        task_wait(a, &a->search, on_searched);
+    look_at_messages(a);
     if (has_something(a))
         alarm_note(a);
     return 0;
@@ -361,7 +415,7 @@ void alarm_configure(Alarm *a, Config *config)
     alarm_note(a);
 }
 
-int alarm_new(sd_event *loop, Worker *worker, Log *log, Config *config, const Queue *queue,
+int alarm_new(sd_event *loop, Worker *worker, Log *log, Config *config, Queue *queue,
     AlarmChanged changed, void *user, Alarm **ret)
 {
     _cleanup_(alarm_free_p) Alarm *a = calloc(1, sizeof(*a));
@@ -381,6 +435,8 @@ int alarm_new(sd_event *loop, Worker *worker, Log *log, Config *config, const Qu
         r = timer_new(loop, on_resume, a, &a->resume);
     if (r < 0)
         return r;
+    if (config->spool.database)
+        alarm_note(a);
     *ret = TAKE_PTR(a);
     return 0;
 }

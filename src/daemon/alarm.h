@@ -16,7 +16,7 @@ typedef struct Alarm Alarm;
 typedef void (*AlarmChanged)(void *user);
 
 /* Loop, log and queue are borrowed, worker and configuration referenced. 0 or a negative errno. */
-int alarm_new(sd_event *loop, Worker *worker, Log *log, Config *config, const Queue *queue,
+int alarm_new(sd_event *loop, Worker *worker, Log *log, Config *config, Queue *queue,
     AlarmChanged changed, void *user, Alarm **ret);
 void alarm_free(Alarm *alarm); /* a command that runs is ended; accepts NULL */
 

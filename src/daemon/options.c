@@ -9,17 +9,18 @@
 #include "base/errors.h"
 #include "settings/load.h"
 
-enum { OPTION_CONFIG = 1, OPTION_CHECK, OPTION_LOG, OPTION_SET, OPTION_VERSION, OPTION_HELP };
+enum { OPTION_CONFIG = 1, OPTION_CHECK, OPTION_LOG, OPTION_SET };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"check", no_argument, NULL, OPTION_CHECK},
     {"log", required_argument, NULL, OPTION_LOG},
     {"set", required_argument, NULL, OPTION_SET},
-    {"version", no_argument, NULL, OPTION_VERSION},
-    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
     {0},
 };
+static const char letters[] = "+:hV";
 
 const char *options_help(void)
 {
@@ -33,8 +34,8 @@ const char *options_help(void)
            "  --check           check the configuration and exit\n"
            "  --log=TARGET      log to \"journal\" or \"stderr\"; \"auto\" (the default) is the\n"
            "                    journal under systemd, else standard error\n"
-           "  --version         print the version and exit\n"
-           "  --help            print this and exit\n"
+           "  -V, --version     print the version and exit\n"
+           "  -h, --help        print this and exit\n"
            "\n"
            "See outboxd(8) and outbox.conf(5).\n";
 }
@@ -58,9 +59,13 @@ static int add_override(Options *o, const char *text, Failure *f)
     return 0;
 }
 
-/* What getopt_long() could not take: `c` is its result, `argument` where it stopped. */
+/* What getopt_long() could not take: `c` is its result, `argument` where it stopped, which of a
+ * letter among others is the argument before. */
 static int usage_error(int c, const char *argument, Failure *f)
 {
+    if (c == '?' && optopt > ' ' && optopt < 0x7f && !strchr(letters, optopt))
+        return failure_set(f, -EINVAL, ERROR_USAGE,
+            "unknown option -%c; \"outboxd --help\" lists the options", optopt);
     if (c == ':')
         return failure_set(f, -EINVAL, ERROR_USAGE,
             "option %s needs a value; \"outboxd --help\" lists the options", argument);
@@ -77,8 +82,8 @@ static int apply(Options *o, int c, const char *argument, Failure *f)
     case OPTION_CONFIG: o->config_path = optarg; return 0;
     case OPTION_SET: return add_override(o, optarg, f);
     case OPTION_CHECK: o->action = MAX(o->action, (OptionsAction)OPTIONS_CHECK); return 0;
-    case OPTION_HELP: o->action = MAX(o->action, (OptionsAction)OPTIONS_HELP); return 0;
-    case OPTION_VERSION: o->action = OPTIONS_VERSION; return 0;
+    case 'h': o->action = MAX(o->action, (OptionsAction)OPTIONS_HELP); return 0;
+    case 'V': o->action = OPTIONS_VERSION; return 0;
     case OPTION_LOG:
         if (log_target_parse(optarg, &o->log) < 0)
             return failure_set(f, -EINVAL, ERROR_USAGE,
@@ -100,7 +105,7 @@ int options_parse(int argc, char **argv, Options *ret, Failure *f)
     int c, r;
 
     optind = 0; /* glibc: begin anew, whatever was read before */
-    while (c = getopt_long(argc, argv, "+:", options, NULL), c != -1) {
+    while (c = getopt_long(argc, argv, letters, options, NULL), c != -1) {
         r = apply(&o, c, argv[optind - 1], f);
         if (r < 0)
             return r;

@@ -136,8 +136,11 @@ static void run_others(void *argument)
     const PickupDirectory *directories = pickup_list_directories(others->config->spool.pickup, &n);
     const char **paths = calloc(MAX(n, (size_t)1), sizeof(*paths));
 
-    if (!paths)
+    if (!paths) {
+        others->error = failure_set_errno(&others->failure, -ENOMEM,
+            "cannot look for messages that former pickup directories left");
         return;
+    }
     for (size_t i = 0; i < n; i++)
         paths[i] = directories[i].path;
     others->error =

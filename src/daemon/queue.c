@@ -9,7 +9,6 @@
 #include "base/macros.h"
 #include "daemon/events.h"
 #include "daemon/place.h"
-#include "database/source.h"
 #include "queue/directory.h"
 
 #define PROBLEMS_MAX 10 /* entries in PROBLEMS_SPAN */
@@ -233,6 +232,13 @@ int queue_say(Queue *queue, const void *text, size_t n)
 {
     return queue->database ? database_source_say(queue->database, text, n)
                            : directory_say(queue->directory, text, n);
+}
+
+bool queue_oldest(Queue *queue, usec_t every, DatabaseOldest *ret)
+{
+    if (queue->database)
+        database_source_oldest(queue->database, every, ret);
+    return queue->database != NULL;
 }
 
 bool queue_statistics(const Queue *queue, EngineStatistics *ret)

@@ -6,6 +6,7 @@
 
 #include "base/worker.h"
 #include "daemon/log.h"
+#include "database/source.h"
 #include "delivery/engine.h"
 
 typedef struct Queue Queue;
@@ -56,6 +57,9 @@ bool queue_lane(const Queue *queue, unsigned number, EngineLane *ret);
 
 /* As directory_say(), or database_source_say(). */
 int queue_say(Queue *queue, const void *text, size_t n);
+
+/* As database_source_oldest(); false of a directory. */
+bool queue_oldest(Queue *queue, usec_t every, DatabaseOldest *ret);
 
 /* False while the directory, or the database, cannot be used. */
 bool queue_statistics(const Queue *queue, EngineStatistics *ret);

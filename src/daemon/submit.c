@@ -154,11 +154,14 @@ static int on_counted(
 {
     Submit *submit = user;
     size_t n;
-    const SubmitCount *counts = submit_count_end(submit->count, &n);
+    const SubmitCount *counts;
 
-    submit_users_end_count(&submit->users);
-    for (size_t i = 0; i < n; i++)
-        (void)submit_users_counted(&submit->users, counts[i].uid, counts[i].n);
+    /* Where they could not be counted, what was known of them stands. */
+    if (submit_count_end(submit->count, &counts, &n) >= 0) {
+        submit_users_end_count(&submit->users);
+        for (size_t i = 0; i < n; i++)
+            (void)submit_users_counted(&submit->users, counts[i].uid, counts[i].n);
+    }
     submit->counted = sd_event_source_disable_unref(submit->counted);
     (void)job_free(TAKE_PTR(submit->count));
     submit->counted_at = clock_monotonic();
@@ -189,18 +192,34 @@ bool submit_recount(Submit *submit)
 
 /* ---- who is let in ---- */
 
-static bool has_group(int fd, gid_t group)
+/* 1, 0 or -ENOMEM. */
+static int has_group(int fd, gid_t group)
 {
     _cleanup_free_
     gid_t *groups = calloc(GROUPS_MAX, sizeof(*groups));
     socklen_t n = GROUPS_MAX * sizeof(*groups);
 
-    if (!groups || getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) < 0)
-        return false;
+    if (!groups)
+        return -ENOMEM;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) < 0)
+        return 0;
     for (size_t i = 0; i < n / sizeof(*groups); i++)
         if (groups[i] == group)
-            return true;
-    return false;
+            return 1;
+    return 0;
+}
+
+/* Who may not is told so; who cannot be told from those may come again. 0, -EACCES with a Failure,
+ * or -ENOMEM. */
+static int admit(const Submit *submit, int fd, const struct ucred *peer, Failure *f)
+{
+    int member = peer->gid == submit->group ? 1 : has_group(fd, submit->group);
+
+    if (member < 0 || user_list_has(submit->config->spool.submit, peer->uid, member > 0))
+        return MIN(member, 0);
+    return failure_set(f, -EACCES, ERROR_EACCES,
+        "user %u may not queue through the submission socket: spool.submit says who may",
+        peer->uid);
 }
 
 static void refuse(int fd, const Failure *f)
@@ -261,14 +280,13 @@ static void let_in(Submit *submit, int fd)
         return;
     }
     unlimited = peer.uid == 0 || peer.uid == submit->owner || peer.uid == geteuid();
-    if (!unlimited && !user_list_has(submit->config->spool.submit, peer.uid,
-                          peer.gid == submit->group || has_group(fd, submit->group)))
-        r = failure_set(&f, -EACCES, ERROR_EACCES,
-            "user %u may not queue through the submission socket: spool.submit says who may",
-            peer.uid);
-    else
+    if (!unlimited)
+        r = admit(submit, fd, &peer, &f);
+    if (r >= 0)
         r = take_in(submit, fd, peer.uid, unlimited);
-    if (r < 0 && !f.text)
+    if (r == -ENOMEM)
+        failure_set(&f, r, ERROR_MEMORY, "memory is short: try again; nothing was queued");
+    else if (r < 0 && !f.text)
         failure_set(
             &f, r, ERROR_WOULD_BLOCK, "too many connections to the submission socket; try again");
     if (r < 0)

@@ -9,6 +9,7 @@
 
 #include "base/errors.h"
 #include "daemon/submit_server.h"
+#include "spool/name.h"
 
 #define READ_BYTES ((size_t)32 * 1024)
 #define PIECE_BYTES ((size_t)64 * 1024) /* of a message, before they go to the disk */
@@ -93,6 +94,8 @@ static void fail(SubmitClient *c, int r, int number, const char *text)
 }
 
 static void go_on(SubmitClient *c);
+
+#define ANSWER_BYTES (SPOOL_NAME_MAX + 16)
 
 /* Who says nothing more may well wait for the answer; who has closed the connection hears none, and
  * tries again. */
@@ -181,7 +184,9 @@ static void let_through(SubmitClient *c)
         return;
     }
     turn = c->unlimited ? 0 : submit_users_may_queue_at(users, c->uid, spool->submit_rate, now);
-    if (turn == 0) {
+    if (!buffer_reserve(&c->out, ANSWER_BYTES)) { /* who is not answered may queue it again */
+        fail(c, -ENOMEM, ERROR_MEMORY, "memory is short: try again; nothing was queued");
+    } else if (turn == 0) {
         submit_users_queued(users, c->uid, c->unlimited ? 0 : spool->submit_rate, now);
         submit_add(c->submit, c);
     } else if (sd_event_add_time(c->submit->loop, &c->wait, CLOCK_MONOTONIC, turn, USEC_PER_MSEC,

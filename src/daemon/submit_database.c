@@ -177,16 +177,20 @@ void submit_link_put(SubmitLink *link, SubmitItem **items, size_t n)
 
 /* ---- counting ---- */
 
-void submit_database_count(
+int submit_database_count(
     const char *conninfo, void (*count)(void *census, uid_t uid, uint64_t n), void *census)
 {
     _cleanup_(database_close_p) Database *database = NULL;
     _cleanup_database_rows_ DatabaseRows rows = {0};
 
-    if (database_open(conninfo, &database, NULL) < 0 ||
-        database_query(database, "SELECT uid, messages FROM outbox.waiting()", DATABASE_NO_VALUES,
-            &rows, NULL) < 0)
-        return;
+    int r = database_open(conninfo, &database, NULL);
+
+    if (r >= 0)
+        r = database_query(database, "SELECT uid, messages FROM outbox.waiting()",
+            DATABASE_NO_VALUES, &rows, NULL);
+    if (r < 0)
+        return r;
     for (int i = 0; i < rows.n; i++)
         count(census, (uid_t)database_number(&rows, i, 0), (uint64_t)database_number(&rows, i, 1));
+    return 0;
 }

@@ -12,6 +12,6 @@ void submit_link_free(SubmitLink *link); /* accepts NULL */
 void submit_link_put(SubmitLink *link, SubmitItem **items, size_t n);
 
 /* Calls `count` for each user of this machine's that has queued what has not been sent. It may
- * wait. */
-void submit_database_count(
+ * wait. 0, or a negative errno when that cannot be told. */
+int submit_database_count(
     const char *conninfo, void (*count)(void *census, uid_t uid, uint64_t n), void *census);

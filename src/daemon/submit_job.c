@@ -141,7 +141,7 @@ static void write_aside(SubmitItem *item)
     int r;
 
     if (item->fd < 0) {
-        item->fd = file_scratch();
+        item->fd = file_scratch_on_disk();
         skip_mark(item);
     }
     r = item->fd < 0 ? item->fd
@@ -193,12 +193,22 @@ SubmitItem *submit_write_end(Job *job)
 
 /* ---- together ---- */
 
+/* Before it is queued, for who cannot be told its name afterwards queues it again. */
+static int reserve_id(SubmitItem *item)
+{
+    if (!item->id)
+        item->id = malloc(SPOOL_NAME_MAX);
+    return item->id ? 0
+                    : failure_set(&item->failure, -ENOMEM, ERROR_MEMORY,
+                          "memory is short: try again; nothing was queued");
+}
+
 /* "DIRECTORY/ID.queued". */
-static char *id_of(const char *path)
+static void set_id(SubmitItem *item, const char *path)
 {
     const char *name = strrchr(path, '/') + 1, *dot = strrchr(name, '.');
 
-    return strndup(name, (size_t)(dot - name));
+    (void)snprintf(item->id, SPOOL_NAME_MAX, "%.*s", (int)(dot - name), name);
 }
 
 static void commit_to_directory(Task *task)
@@ -214,6 +224,8 @@ static void commit_to_directory(Task *task)
 
         write_item(item, task->directory, beside);
         if (item->error >= 0)
+            item->error = reserve_id(item);
+        if (item->error >= 0)
             item->error = MIN(spool_writer_finish(item->writer, &item->failure), 0);
         if (item->error < 0)
             continue;
@@ -226,7 +238,8 @@ static void commit_to_directory(Task *task)
     for (size_t i = 0; i < n; i++) {
         items[i]->failure = failures[i];
         items[i]->error = paths[i] ? 0 : -EIO;
-        items[i]->id = paths[i] ? id_of(paths[i]) : NULL;
+        if (paths[i])
+            set_id(items[i], paths[i]);
         free(paths[i]);
     }
 }
@@ -290,6 +303,7 @@ typedef struct Census {
     bool in_database;
     SubmitCount *counts;
     size_t n, allocated;
+    bool failed;
 } Census;
 
 static void count(void *argument, uid_t uid, uint64_t messages)
@@ -332,7 +346,7 @@ static void run_count(void *argument)
     Census *census = argument;
 
     if (census->in_database)
-        submit_database_count(census->place, count, census);
+        census->failed = submit_database_count(census->place, count, census) < 0;
     else
         count_in_directory(census);
 }
@@ -366,10 +380,11 @@ int submit_count(Worker *worker, SubmitPlace place, Job **ret)
     return r;
 }
 
-const SubmitCount *submit_count_end(Job *job, size_t *ret_n)
+int submit_count_end(Job *job, const SubmitCount **ret, size_t *ret_n)
 {
     const Census *census = job_argument(job);
 
+    *ret = census->counts;
     *ret_n = census->n;
-    return census->counts;
+    return census->failed ? -EIO : 0;
 }

@@ -67,4 +67,5 @@ typedef struct SubmitCount {
 
 /* Counts them. The result is the job's. */
 int submit_count(Worker *worker, SubmitPlace place, Job **ret);
-const SubmitCount *submit_count_end(Job *job, size_t *ret_n);
+/* -EIO: they could not be counted. */
+int submit_count_end(Job *job, const SubmitCount **ret, size_t *ret_n);

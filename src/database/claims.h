@@ -48,6 +48,12 @@ int claims_add_lane(Claims *claims, const char *name);
 /* Looks at everything from the beginning. */
 void claims_rescan(Claims *claims);
 
+/* Whether there may be messages that no claim has seen. */
+bool claims_have_more(const Claims *claims);
+
+/* There may be, in any lane, behind where it has come. */
+void claims_look_again(Claims *claims);
+
 /* The transactions that were overtaken, as an array of PostgreSQL's: "{12,15}". 0 or -ENOMEM. */
 int claims_format_late(const ClaimsLane *lane, Buffer *out);
 

@@ -518,10 +518,8 @@ void database_connection_free(DatabaseConnection *c)
     free(c);
 }
 
-void database_connection_finish(DatabaseConnection *c, usec_t patience)
+void database_connection_finish(DatabaseConnection *c, usec_t until)
 {
-    usec_t end = usec_add(clock_monotonic(), patience);
-
     enter(c); /* nothing is let go of, or tried again */
     while (c->pg && !c->broken && c->first) {
         int more = c->pq->flush(c->pg);
@@ -529,7 +527,8 @@ void database_connection_finish(DatabaseConnection *c, usec_t patience)
             .fd = c->pq->socket(c->pg), .events = (short)(more > 0 ? POLLIN | POLLOUT : POLLIN)};
         usec_t now = clock_monotonic();
 
-        if (more < 0 || now >= end || poll(&poll_fd, 1, (int)((end - now) / USEC_PER_MSEC) + 1) < 0)
+        if (more < 0 || now >= until ||
+            poll(&poll_fd, 1, (int)((until - now) / USEC_PER_MSEC) + 1) < 0)
             break;
         read_results(c);
     }

@@ -45,8 +45,9 @@ void database_connection_hurry(DatabaseConnection *connection);
 int database_ask(DatabaseConnection *connection, const char *statement, const char *const *values,
     unsigned n_values, DatabaseAnswer answer, void *user);
 
-/* Waits until what was sent is answered, for so long at most: at the end of the process. */
-void database_connection_finish(DatabaseConnection *connection, usec_t patience);
+/* Waits until what was sent is answered, and not beyond `until` (monotonic): at the end of the
+ * process. */
+void database_connection_finish(DatabaseConnection *connection, usec_t until);
 
 /* ---- rows, whose values are in the binary form ---- */
 

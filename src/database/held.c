@@ -11,6 +11,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "base/macros.h"
 #include "database/source_state.h"
 
 /* The columns of read(). */
@@ -121,10 +122,12 @@ static int take_recipient(DatabaseMessage *m, const json_t *row, Failure *f)
 
 static int take_recipients(DatabaseMessage *m, const char *text, size_t n, Failure *f)
 {
-    json_t *rows = json_loadb(text, n, 0, NULL);
+    json_t *rows = n > 0 ? json_loadb(text, n, 0, NULL) : NULL;
     size_t n_rows = json_array_size(rows);
     int r = 0;
 
+    if (n > 0 && !rows)
+        return -ENOMEM; /* it is the database that wrote it */
     m->outcomes = calloc(n_rows + 1, 1);
     m->recipients = calloc(n_rows + 1, sizeof(size_t));
     m->numbers = calloc(n_rows + 1, sizeof(int));
@@ -169,6 +172,18 @@ static int take_record(DatabaseMessage *m, const DatabaseResult *rows, unsigned 
     return buffer_append(&m->history, lines, n) < 0 ? -ENOMEM : buffer_append(&m->history, "\n", 1);
 }
 
+static size_t count_bytes(const DatabaseResult *rows, unsigned row)
+{
+    static const unsigned columns[] = {COLUMN_RECIPIENTS, COLUMN_CONTENT, COLUMN_RECORD};
+    size_t sum = 0, n;
+
+    for (size_t i = 0; i < ELEMENTSOF(columns); i++) {
+        (void)database_result_bytes(rows, row, columns[i], &n);
+        sum += n;
+    }
+    return sum;
+}
+
 int database_message_take_row(
     DatabaseMessage *m, const DatabaseResult *rows, unsigned row, Failure *f)
 {
@@ -176,6 +191,7 @@ int database_message_take_row(
     m->base.attempts = (unsigned)database_result_integer(rows, row, COLUMN_ATTEMPTS);
     m->base.deferred = m->base.attempts > 0;
     m->size = database_result_integer(rows, row, COLUMN_SIZE);
+    m->row_bytes = count_bytes(rows, row);
     if (!database_result_is_null(rows, row, COLUMN_UID))
         m->base.owner = (uid_t)database_result_integer(rows, row, COLUMN_UID);
     if (!database_result_is_null(rows, row, COLUMN_FIRST_ATTEMPT))
@@ -195,6 +211,9 @@ int database_message_take_row(
 
 /* ---- its content ---- */
 
+/* Where no directory takes temporary files: a hundred such are claimed ahead. */
+#define IN_MEMORY_MAX (1024 * 1024)
+
 static int no_room(int error, Failure *f)
 {
     return failure_set_errno(f, error,
@@ -207,7 +226,7 @@ int database_message_take_piece(DatabaseMessage *m, const char *data, size_t n, 
     if (n == 0)
         return failure_set(f, -EIO, ERROR_SPOOL, "its content is shorter than it was");
     if (m->fd < 0)
-        m->fd = file_scratch();
+        m->fd = m->size <= IN_MEMORY_MAX ? file_scratch() : file_scratch_on_disk();
     if (m->fd < 0)
         return no_room(m->fd, f);
     while (n > 0) {

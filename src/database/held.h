@@ -23,6 +23,7 @@ struct DatabaseMessage {
     Buffer memory; /* the content, or a piece of it */
     int fd;        /* or a file that has it; -1 */
     int64_t size, fetched;
+    size_t row_bytes; /* of its row, as it came */
     union {
         InputMemory in_memory;
         InputFile in_file;
@@ -40,6 +41,7 @@ struct DatabaseMessage {
     Buffer end;                /* what is to be written of its end: see write() in schema-1.sql */
     usec_t due;                /* END_DEFERRED, or set aside: realtime */
     bool ends;                 /* it is settled, and that is to be written */
+    bool goes;                 /* nothing of it stays then */
     bool writing;              /* it is being written */
     bool writes_end;           /* its end is */
     bool doubted;              /* it is not ours, it was said once: perhaps the lease has ended */

@@ -216,19 +216,26 @@ int database_message_end(DatabaseMessage *m, const MessageEnd *end)
 
     buffer_clear(&m->end);
     m->due = due_of(end);
+    m->goes = end->kind == END_SENT && !end->keep;
     return r < 0 ? r : form(m, end, &m->end);
 }
 
 /* ---- writing ---- */
 
-static int append_rest(const DatabaseMessage *m, bool again, Buffer *out)
+static int append_outcomes(const DatabaseMessage *m, Buffer *out)
 {
     int r = add_list(out, "lines", &m->lines);
 
     if (r >= 0)
         r = add_list(out, "delivered", &m->delivered);
-    if (r >= 0)
-        r = add_list(out, "refused", &m->refused);
+    return r < 0 ? r : add_list(out, "refused", &m->refused);
+}
+
+/* Of a message that goes with its end no outcome is written. */
+static int append_rest(const DatabaseMessage *m, bool again, Buffer *out)
+{
+    int r = m->ends && m->goes ? 0 : append_outcomes(m, out);
+
     if (r >= 0)
         r = m->ends ? buffer_append(out, buffer_data(&m->end), buffer_size(&m->end))
                     : buffer_append_string(out, ",\"state\":\"noted\"");

@@ -10,7 +10,9 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "database/kept.h"
 #include "database/reading.h"
+#include "database/rest.h"
 #include "database/writes.h"
 
 /* What is held is ours for LEASE after the database has heard of us. What a daemon that is gone
@@ -29,7 +31,8 @@
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
 #define FORGET_EVERY USEC_PER_HOUR
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
-#define END_PATIENCE (5 * USEC_PER_SEC)
+#define END_PATIENCE (10 * USEC_PER_SEC)
+#define END_TRIES 5
 
 /* A machine that sleeps does not stop the lease. */
 static usec_t now_boottime(void)
@@ -77,8 +80,15 @@ static void ignore(
 {
 }
 
+static void on_kept_only(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    DatabaseSource *d = user;
+
+    d->strays = !rows;
+}
+
 /* Of claims whose answers were lost nobody knows but the database. */
-static void keep_what_is_known(DatabaseSource *d)
+void database_keep_what_is_known(DatabaseSource *d)
 {
     _cleanup_buffer_ Buffer known = {0};
     char daemon[24];
@@ -90,17 +100,26 @@ static void keep_what_is_known(DatabaseSource *d)
     if (r < 0 || buffer_append(&known, "}", 2) < 0)
         return;
     values[1] = buffer_data(&known);
-    (void)database_ask(d->connection, "SELECT outbox.keep_only($1, $2)", values, 2, ignore, d);
+    (void)database_ask(
+        d->connection, "SELECT outbox.keep_only($1, $2)", values, 2, on_kept_only, d);
+}
+
+static void reap(DatabaseSource *d)
+{
+    d->reaped = now_boottime();
+    (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
 }
 
 static void come_alive(DatabaseSource *d)
 {
     d->alive = true;
+    d->away = 0;
     be_back(d);
-    keep_what_is_known(d);
+    database_keep_what_is_known(d);
     claims_rescan(&d->claims);
     d->rescanned = now_boottime();
-    d->ripened = d->reaped = 0;
+    d->ripened = 0;
+    reap(d);
     database_learn_lanes(d);
     database_write_now(d);
     database_read_on(d);
@@ -124,6 +143,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     come_alive(d);
+    database_take_kept(d);
 }
 
 static void begin(DatabaseSource *d)
@@ -173,7 +193,7 @@ static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Fa
 
 static bool is_idle(const DatabaseSource *d)
 {
-    return d->claims.looked && d->loading.n + d->ready.n + d->ending.n == 0;
+    return d->claims.looked && !d->rest.resting && d->loading.n + d->ready.n + d->ending.n == 0;
 }
 
 void database_renew(DatabaseSource *d)
@@ -209,6 +229,9 @@ static void on_down(void *user, const Failure *failure)
     DatabaseSource *d = user;
 
     d->alive = d->beginning = false;
+    d->oldest.known = false;
+    if (d->away == 0)
+        d->away = clock_monotonic();
     (void)sd_event_source_set_enabled(d->tick, SD_EVENT_OFF);
     tell_lost(d, failure);
 }
@@ -226,18 +249,28 @@ const DatabaseHandlers database_lease_handlers = {
 
 /* ---- at intervals ---- */
 
+/* There may be more that was due long ago: with the next tick, or at once where none is waited for.
+ */
+static void ripen_on(DatabaseSource *d)
+{
+    d->ripened = 0;
+    if (d->passing)
+        database_ripen(d);
+}
+
 static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
 
+    d->ripening = false;
     if (!rows || database_result_count(rows) != 1)
         return;
     d->next_due = database_result_is_null(rows, 0, 1) ? USEC_NEVER
                                                       : (usec_t)database_result_integer(rows, 0, 1);
     if (database_result_integer(rows, 0, 0) >= RIPEN_MOST)
-        d->ripened = 0; /* there may be more that was due long ago: with the next tick */
+        ripen_on(d);
     if (database_result_integer(rows, 0, 0) > 0)
-        database_claim(d);
+        database_look_again(d);
 }
 
 /* By the database's clock: from when it was done last, and a little before. */
@@ -255,14 +288,9 @@ void database_ripen(DatabaseSource *d)
     (void)snprintf(most, sizeof(most), "%d", RIPEN_MOST);
     if (d->ripened == 0)
         values[0] = NULL;
-    if (database_ask(d->connection, statement, values, 2, on_ripe, d) >= 0)
+    d->ripening = database_ask(d->connection, statement, values, 2, on_ripe, d) >= 0;
+    if (d->ripening)
         d->ripened = now;
-}
-
-static void reap(DatabaseSource *d, usec_t now)
-{
-    d->reaped = now;
-    (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
 }
 
 static void forget_keys(DatabaseSource *d, usec_t now)
@@ -293,14 +321,22 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_renew(d);
     if (!database_holds(d)) /* it is to be seen whether anything is ours still */
         return 0;
+    if (d->flush)
+        database_flush(d);
     if (now >= d->reaped + REAP_EVERY)
-        reap(d, now);
+        reap(d);
     if (now >= d->forgot + FORGET_EVERY)
         forget_keys(d, now);
-    if (now >= d->rescanned + RESCAN_EVERY)
+    if (now >= d->rescanned + RESCAN_EVERY && !d->passing)
         rescan(d, now);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
+    if (d->strays && d->claims.n_asking == 0)
+        database_keep_what_is_known(d);
+    database_rest(d);
+    if (!d->kept.known)
+        database_take_kept(d);
+    database_write_kept(d);
     database_learn_lanes(d);
     database_write_now(d);
     database_read_on(d);
@@ -319,18 +355,29 @@ int database_lease_init(DatabaseSource *d)
     return r < 0 ? r : sd_event_source_set_enabled(d->tick, SD_EVENT_OFF);
 }
 
+static void on_end(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    DatabaseSource *d = user;
+
+    d->daemon = rows ? 0 : d->daemon;
+}
+
+/* What met with a conflict is done once more: messages whose end was not written would be sent
+ * again, and those that were not given back would wait for the end of the lease. */
 void database_lease_end(DatabaseSource *d)
 {
+    usec_t until = usec_add(clock_monotonic(), END_PATIENCE);
     char daemon[24];
     const char *const values[] = {format_daemon(d, daemon)};
 
-    if (!d->alive)
-        return;
     d->stopping = true;
-    database_write_now(d);
-    database_connection_finish(d->connection, END_PATIENCE);
-    if (database_ask(d->connection, "SELECT outbox.daemon_end($1)", values, 1, ignore, d) >= 0)
-        database_connection_finish(d->connection, END_PATIENCE);
+    for (int i = 0; i < END_TRIES && d->alive && d->ending.first; i++) {
+        database_write_now(d);
+        database_connection_finish(d->connection, until);
+    }
+    for (int i = 0; i < END_TRIES && d->alive && d->daemon != 0; i++)
+        if (database_ask(d->connection, "SELECT outbox.daemon_end($1)", values, 1, on_end, d) >= 0)
+            database_connection_finish(d->connection, until);
 }
 
 void database_lease_done(DatabaseSource *d)

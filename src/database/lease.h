@@ -12,6 +12,10 @@ extern const DatabaseHandlers database_lease_handlers;
 /* Gives everything back, when nothing more is to be written. */
 void database_lease_end(DatabaseSource *database);
 
+/* Whatever this daemon holds there and does not know of is ready again. Nothing may be asked for
+ * that it would take. */
+void database_keep_what_is_known(DatabaseSource *database);
+
 /* Asks whether the lease stands. */
 void database_renew(DatabaseSource *database);
 

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "database/rest.h"
 #include "database/writes.h"
 
 #define SPOOLING_MAX 4 /* contents that are fetched at a time */
@@ -17,7 +18,7 @@ static const char claim_statement[] =
     "SELECT message, arrived::text::bigint, seen::text FROM outbox.claim($1, $2, $3, $4, $5, $6)";
 static const char read_statement[] =
     "SELECT message, queued, uid, lane, sender, sender_parameters, recipients, attempts, "
-    "first_attempt, size, content, record, warned FROM outbox.read($1, $2, $3)";
+    "first_attempt, size, content, record, warned FROM outbox.read($1, $2, $3, $4)";
 static const char content_statement[] = "SELECT outbox.content($1, $2, $3)";
 
 static void read_envelopes(DatabaseSource *d);
@@ -100,8 +101,10 @@ static void open_message(DatabaseSource *d, DatabaseMessage *m)
     } else if (m->base.n_pending == 0) {
         end_finished(d, m);
     } else {
-        if (m->base.attempts == 0)
+        if (m->base.attempts == 0 && !database_rest_knows(d, m->number))
             database_tell(d, FOUND_QUEUED, m, NULL);
+        if (d->ready.n == 0)
+            d->rest.since = clock_monotonic();
         database_list_add(&d->ready, m);
         database_wake(d);
     }
@@ -182,6 +185,10 @@ static void take_row(DatabaseSource *d, const DatabaseResult *rows, unsigned row
 
     if (!m || m->described)
         return;
+    if (database_result_is_null(rows, row, 1)) { /* too much at a time */
+        m->asked_for = false;
+        return;
+    }
     m->described = true;
     r = database_message_take_row(m, rows, row, &f);
     if (r == 0 && m->fetched < m->size)
@@ -224,6 +231,7 @@ static void on_envelopes(void *user, const DatabaseResult *rows, _unused_ const 
     drop_missing(d);
     read_envelopes(d);
     fetch_contents(d);
+    database_wake(d);
 }
 
 static int format_wanted(DatabaseSource *d, Buffer *out)
@@ -239,18 +247,32 @@ static int format_wanted(DatabaseSource *d, Buffer *out)
     return r < 0 ? r : buffer_append(out, "}", 2); /* with its NUL */
 }
 
+/* In memory, of messages that nobody has taken. */
+static size_t bytes_ahead(const DatabaseSource *d)
+{
+    size_t n = 0;
+
+    for (const DatabaseMessage *m = d->loading.first; m; m = m->next)
+        n += m->row_bytes;
+    for (const DatabaseMessage *m = d->ready.first; m; m = m->next)
+        n += m->row_bytes;
+    return n;
+}
+
 static void read_envelopes(DatabaseSource *d)
 {
     _cleanup_buffer_ Buffer wanted = {0};
-    char daemon[24], whole[24];
-    const char *values[3] = {daemon, NULL, whole};
+    char daemon[24], whole[24], most[24];
+    const char *values[4] = {daemon, NULL, whole, most};
 
-    if (d->reading || !d->alive || format_wanted(d, &wanted) < 0 || buffer_size(&wanted) <= 3)
+    if (d->reading || !d->alive || bytes_ahead(d) >= DATABASE_READ_BYTES ||
+        format_wanted(d, &wanted) < 0 || buffer_size(&wanted) <= 3)
         return;
     (void)snprintf(daemon, sizeof(daemon), "%" PRId64, d->daemon);
     (void)snprintf(whole, sizeof(whole), "%d", DATABASE_WHOLE_BYTES);
+    (void)snprintf(most, sizeof(most), "%d", DATABASE_READ_BYTES);
     values[1] = buffer_data(&wanted);
-    d->reading = database_ask(d->connection, read_statement, values, 3, on_envelopes, d) >= 0;
+    d->reading = database_ask(d->connection, read_statement, values, 4, on_envelopes, d) >= 0;
 }
 
 void database_read_on(DatabaseSource *d)
@@ -376,13 +398,19 @@ void database_claim(DatabaseSource *d)
     Claims *claims = &d->claims;
     size_t have = d->loading.n + d->ready.n, room;
 
-    if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping ||
-        have > DATABASE_AHEAD / 2)
+    if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
+        have > d->rest.ahead / 2 || (d->passing && !claims_have_more(claims)))
         return;
-    room = (DATABASE_AHEAD - have) / claims->n;
+    room = (d->rest.ahead - have) / claims->n;
     for (size_t i = 0; i < claims->n; i++)
         claims->n_asking += claim_lane(d, (claims->turn + i) % claims->n, MAX(room, 1u)) >= 0;
     claims->turn++;
+}
+
+void database_look_again(DatabaseSource *d)
+{
+    claims_look_again(&d->claims);
+    database_claim(d);
 }
 
 static void on_lanes(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)

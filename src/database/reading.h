@@ -8,6 +8,9 @@
 /* Claims as many as there is room for, in every lane; nothing while that is under way. */
 void database_claim(DatabaseSource *database);
 
+/* The same where something has become ready. */
+void database_look_again(DatabaseSource *database);
+
 /* Goes on with what is claimed and not read yet. */
 void database_read_on(DatabaseSource *database);
 

@@ -22,11 +22,14 @@ CREATE TABLE message (
     role                name NOT NULL DEFAULT session_user,
     uid                 bigint,                     -- of the user, where a program of outbox queued it
     key                 text,                       -- what makes a second call with it the same message
+    moved               boolean NOT NULL DEFAULT false,     -- the key is arrive()'s, and none of an application's
     lane                text NOT NULL DEFAULT '',
     sender              text NOT NULL,              -- RFC 5321, without angle brackets; '' is the null sender
     sender_parameters   text NOT NULL DEFAULT '',   -- RFC 5321 4.1.2, of MAIL
+    since               timestamptz,                -- from when on it waits, where that is not when its id was given
     content             bytea NOT NULL
 );
+CREATE INDEX message_since ON message (since) WHERE since IS NOT NULL;
 ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
 
 -- The keys of a week, and of all that is there: a message may be delivered and gone before whoever handed it over tries
@@ -34,14 +37,17 @@ ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
 CREATE TABLE used_key (
     role        name NOT NULL DEFAULT session_user,
     key         text NOT NULL,
+    moved       boolean NOT NULL DEFAULT false,
     message     bigint NOT NULL,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (role, key)
+    PRIMARY KEY (role, key, moved)
 );
 CREATE INDEX used_key_at ON used_key (at);
 
+-- recipient and record go with their message, by a trigger on each statement that deletes messages. A foreign key would
+-- lock the message's row for each of theirs that is written, and look for theirs once for each that is deleted.
 CREATE TABLE recipient (
-    message     bigint NOT NULL REFERENCES message ON DELETE CASCADE,
+    message     bigint NOT NULL,
     number      int NOT NULL,                       -- from 0, in the order they were given
     address     text NOT NULL,
     parameters  text NOT NULL DEFAULT '',           -- of RCPT
@@ -52,13 +58,21 @@ CREATE TABLE recipient (
 -- The lines of a message's record, as the directory's `.status` has them (doc/spool.md).
 CREATE TABLE record (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    message     bigint NOT NULL REFERENCES message ON DELETE CASCADE,
+    message     bigint NOT NULL,
     line        jsonb NOT NULL
 );
 CREATE INDEX record_message ON record (message, id);
 
--- A message is in one of these: ready, deferred, leased, aside or ended. They do not reference it by foreign keys: to
--- check one is to lock the message's row, which writes to a page of those that stay, at each step of a delivery.
+CREATE FUNCTION forget_parts() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+BEGIN
+    DELETE FROM recipient WHERE message = ANY (ARRAY (SELECT id FROM gone));
+    DELETE FROM record WHERE message = ANY (ARRAY (SELECT id FROM gone));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER parts AFTER DELETE ON message REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_parts();
+
+-- A message is in one of these: ready, deferred, leased, aside or ended.
 CREATE TABLE ready (
     lane            text NOT NULL,
     arrived         xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -94,6 +108,21 @@ CREATE TABLE daemon (
     idle        boolean NOT NULL DEFAULT false,     -- a new message is worth a notification
     figures     jsonb
 ) WITH (fillfactor = 30);
+
+-- Which daemon looks for what waits for too long: one for all, as long as it does.
+CREATE TABLE watch (
+    daemon      bigint NOT NULL,
+    until       timestamptz NOT NULL
+);
+INSERT INTO watch VALUES (0, '-infinity');
+
+-- What a daemon wants to find again after a restart: what its relays have taken of late.
+CREATE TABLE kept (
+    daemon      bigint PRIMARY KEY,
+    name        text NOT NULL,
+    at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    text        text NOT NULL
+);
 
 CREATE TABLE leased (
     message         bigint PRIMARY KEY,
@@ -151,16 +180,20 @@ CREATE TABLE granted (
 -- Queueing ---------------------------------------------------------------------------------------------------
 
 -- Where the first message of a burst is heard of at once. A notification takes a lock of the whole instance at its
--- commit, so only somebody who waits is notified, and by one transaction at a time.
-CREATE FUNCTION ring() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+-- commit, so only somebody who waits is notified, and by one transaction at a time. A transaction that has notified cannot
+-- be prepared: where that can be meant (max_prepared_transactions is not 0), daemons find the message when they ask next,
+-- within a second. `outbox.notify`, 'on' or 'off', says otherwise.
+CREATE FUNCTION ring() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
+    IF coalesce(nullif(current_setting('outbox.notify', true), '') = 'on',
+            current_setting('max_prepared_transactions') = '0')
+        AND EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
         PERFORM pg_notify('outbox', '');
     END IF;
 END $$;
 
 -- Daemons look for messages in the lanes that are here, one after the other: nobody makes them look in too many.
-CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
         IF (SELECT count(*) FROM lane) >= 200 THEN
@@ -201,13 +234,15 @@ $$;
 CREATE FUNCTION put(
     uid bigint, sender text, sender_parameters text, recipients text[], parameters text[], content bytea, key text,
     lane text, not_before timestamptz
-) RETURNS bigint LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+) RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     new_id bigint;
+    earlier bigint;
     fault text;
     one text;
     whole bytea := put.content;
+    its_lane text := lower(coalesce(put.lane, ''));
 BEGIN
     IF put.sender IS NULL THEN
         RAISE EXCEPTION 'outbox: the sender is NULL' USING ERRCODE = '22004', HINT = 'The null sender of a report is ''''.';
@@ -223,19 +258,23 @@ BEGIN
             HINT = 'It has up to 32 letters, digits, "_", "." and "-", a letter or digit first.';
     ELSIF cardinality(put.parameters) > 0 AND cardinality(put.parameters) <> cardinality(put.recipients) THEN
         RAISE EXCEPTION 'outbox: there are not as many parameters as recipients' USING ERRCODE = '22023';
-    ELSIF concat(put.sender_parameters, array_to_string(put.parameters, '')) ~ E'[^\\x20-\\x7e]' THEN
+    ELSIF put.sender_parameters ~ E'[^\\x20-\\x7e]' OR array_to_string(put.parameters, '') ~ E'[^\\x20-\\x7e]' THEN
         RAISE EXCEPTION 'outbox: a parameter has a character that is not printable ASCII' USING ERRCODE = '22023';
     ELSIF cardinality(put.recipients) > 20000 THEN
         RAISE EXCEPTION 'outbox: there are more than 20000 recipients' USING ERRCODE = '22023',
             HINT = 'Queue several messages.';
-    ELSIF octet_length(put.sender_parameters) > 1000
-            OR EXISTS (SELECT FROM unnest(put.parameters) AS one (text) WHERE octet_length(one.text) > 1000) THEN
+    ELSIF octet_length(put.sender_parameters) > 1000 THEN
         RAISE EXCEPTION 'outbox: parameters are longer than 1000 octets' USING ERRCODE = '22023';
     ELSIF put.not_before > clock_timestamp() + interval '3 years' THEN
         RAISE EXCEPTION 'outbox: the time not to be sent before is more than three years away' USING ERRCODE = '22023';
     ELSIF put.uid NOT BETWEEN 0 AND 4294967294 THEN
         RAISE EXCEPTION 'outbox: % is no number of a user', put.uid USING ERRCODE = '22023';
     END IF;
+    FOREACH one IN ARRAY coalesce(put.parameters, '{}') LOOP
+        IF octet_length(one) > 1000 THEN
+            RAISE EXCEPTION 'outbox: parameters are longer than 1000 octets' USING ERRCODE = '22023';
+        END IF;
+    END LOOP;
     FOREACH one IN ARRAY put.recipients LOOP
         fault := address_fault(one);
         IF fault IS NOT NULL THEN
@@ -249,47 +288,58 @@ BEGIN
         RAISE EXCEPTION 'outbox: the message is empty' USING ERRCODE = '22023';
     END IF;
 
-    new_id := nextval(pg_get_serial_sequence('message', 'id'));
-    IF put.key IS NOT NULL THEN
+    new_id := nextval('message_id_seq');
+    -- Who is just committing with that key is waited for. The key may be forgotten between the two statements.
+    WHILE put.key IS NOT NULL LOOP
         INSERT INTO used_key (key, message) VALUES (put.key, new_id) ON CONFLICT DO NOTHING;
-        IF NOT FOUND THEN
-            SELECT message INTO STRICT new_id FROM used_key WHERE role = session_user AND key = put.key;
-            RETURN new_id;
+        EXIT WHEN FOUND;
+        SELECT message INTO earlier FROM used_key WHERE role = session_user AND key = put.key AND NOT moved;
+        IF FOUND THEN
+            RETURN earlier;
         END IF;
+    END LOOP;
+    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
+            CASE WHEN put.not_before > clock_timestamp() THEN put.not_before END, whole);
+    IF its_lane <> '' THEN
+        PERFORM know_lane(its_lane);
     END IF;
-    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, content) OVERRIDING SYSTEM VALUE
-        VALUES (new_id, put.uid, put.key, lower(coalesce(put.lane, '')), put.sender,
-            coalesce(put.sender_parameters, ''), whole);
-    PERFORM know_lane(lower(coalesce(put.lane, '')));
     INSERT INTO recipient (message, number, address, parameters)
-        SELECT new_id, row_number() OVER (ORDER BY given.n) - 1, given.address, coalesce(given.parameters, '')
+        SELECT new_id, given.n - 1, given.address, coalesce(given.parameters, '')
         FROM unnest(put.recipients, put.parameters) WITH ORDINALITY AS given (address, parameters, n);
     IF put.not_before > clock_timestamp() THEN
-        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, lower(coalesce(put.lane, '')), put.not_before, 0);
+        INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, its_lane, put.not_before, 0);
     ELSE
-        INSERT INTO ready (lane, message) VALUES (lower(coalesce(put.lane, '')), new_id);
-        PERFORM ring();
+        INSERT INTO ready (lane, message) VALUES (its_lane, new_id);
+        IF EXISTS (SELECT FROM daemon WHERE idle) THEN
+            PERFORM ring();
+        END IF;
     END IF;
     RETURN new_id;
 END $$;
 
+-- The functions that applications call are in PL/pgSQL, which keeps its plans for the session: one in SQL is planned anew
+-- by each statement. What they call has no search_path of its own, for to set one for each call costs.
+--
 -- Queues a message: its id. It is delivered when the transaction commits, and never was when that rolls back. With a
 -- `key`, a message that this role has queued with it in the last week, or that is still there, is not queued again, and
 -- its id is what is returned.
 CREATE FUNCTION queue(
     sender text, recipients text[], message bytea, key text DEFAULT NULL, lane text DEFAULT '',
     not_before timestamptz DEFAULT NULL
-) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT put(NULL, sender, '', recipients, NULL, coalesce(message, ''), key, lane, not_before)
-$$;
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN put(NULL, sender, '', recipients, NULL, coalesce(message, ''), key, lane, not_before);
+END $$;
 
 -- The same for text, which goes as UTF-8.
 CREATE FUNCTION queue(
     sender text, recipients text[], message text, key text DEFAULT NULL, lane text DEFAULT '',
     not_before timestamptz DEFAULT NULL
-) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT put(NULL, sender, '', recipients, NULL, coalesce(convert_to(message, 'UTF8'), ''), key, lane, not_before)
-$$;
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN put(NULL, sender, '', recipients, NULL, coalesce(convert_to(message, 'UTF8'), ''), key, lane, not_before);
+END $$;
 
 -- The next piece of a message that is too long to be handed over in one: submit() has the rest, in the same transaction.
 CREATE FUNCTION append(piece bytea) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -300,17 +350,19 @@ $$;
 CREATE FUNCTION submit(
     sender text, sender_parameters text, recipients text[], parameters text[], message bytea, key text, lane text,
     not_before timestamptz
-) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT put(NULL, sender, sender_parameters, recipients, parameters, message, key, lane, not_before)
-$$;
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN put(NULL, sender, sender_parameters, recipients, parameters, message, key, lane, not_before);
+END $$;
 
 -- The same for who may say which user of its machine it was.
 CREATE FUNCTION submit_as(
     uid bigint, sender text, sender_parameters text, recipients text[], parameters text[], message bytea, key text,
     lane text, not_before timestamptz
-) RETURNS bigint LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT put(uid, sender, sender_parameters, recipients, parameters, message, key, lane, not_before)
-$$;
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    RETURN put(uid, sender, sender_parameters, recipients, parameters, message, key, lane, not_before);
+END $$;
 
 -- How many messages of each user of a machine are there that have not been sent.
 CREATE FUNCTION waiting() RETURNS TABLE (uid bigint, messages bigint)
@@ -320,6 +372,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- Delivering -------------------------------------------------------------------------------------------------
+
+-- A session keeps the plans of these functions, and may have made them when the tables were empty: so each has but one
+-- way to go, from row to row by the index that is meant (`= ANY (ARRAY (...))` rather than a join; `daemon + 0` where
+-- the index on `daemon` is not).
 
 -- A daemon begins: its id. `lease` is how long what it holds is its own after it was heard of last.
 CREATE FUNCTION daemon_begin(name text, lease interval) RETURNS bigint
@@ -372,8 +428,65 @@ CREATE FUNCTION daemon_end(daemon bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH left_over AS (DELETE FROM leased WHERE leased.daemon = daemon_end.daemon RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM left_over;
+    UPDATE watch SET until = '-infinity' WHERE watch.daemon = daemon_end.daemon;
     DELETE FROM daemon WHERE id = daemon_end.daemon;
 $$;
+
+-- Which message has waited longest, and for how many microseconds: asked by each daemon every so often, and told to one
+-- of them, which is who asked first, as long as it goes on to ask. To look is cheap by the tables' own order, and done once
+-- for all daemons.
+CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE watch SET daemon = oldest.daemon, until = clock_timestamp() + 3 * oldest.every
+        WHERE watch.daemon = oldest.daemon OR watch.until < clock_timestamp();
+    watches := FOUND;
+    IF NOT watches THEN
+        RETURN;
+    END IF;
+    SELECT first.id, (extract(epoch FROM clock_timestamp() - first.since) * 1000000)::bigint
+        INTO oldest.message, oldest.waited FROM (
+            (SELECT m.id, m.queued AS since FROM ready JOIN message m ON m.id = ready.message
+                WHERE m.since IS NULL ORDER BY ready.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, m.queued FROM leased JOIN message m ON m.id = leased.message
+                WHERE m.since IS NULL ORDER BY leased.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, m.queued FROM deferred JOIN message m ON m.id = deferred.message
+                WHERE deferred.attempts > 0 AND m.since IS NULL ORDER BY deferred.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, m.since FROM message m WHERE m.since <= clock_timestamp()
+                AND (EXISTS (SELECT FROM ready WHERE ready.message = m.id)
+                    OR EXISTS (SELECT FROM leased WHERE leased.message = m.id)
+                    OR EXISTS (SELECT FROM deferred WHERE deferred.message = m.id AND deferred.attempts > 0))
+                ORDER BY m.since LIMIT 1)
+        ) AS first ORDER BY first.since LIMIT 1;
+END $$;
+
+-- What a daemon wants to find again.
+CREATE FUNCTION keep(daemon bigint, text text) RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    INSERT INTO kept (daemon, name, text) SELECT d.id, d.name, keep.text FROM daemon d WHERE d.id = keep.daemon
+        ON CONFLICT (daemon) DO UPDATE SET text = excluded.text, at = excluded.at
+$$;
+
+-- It begins, and goes on with what one has left: one of its name, or whose name does not come again. What one has taken
+-- over is no other's.
+CREATE FUNCTION take_kept(daemon bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    own text := (SELECT name FROM daemon WHERE id = take_kept.daemon);
+    found kept%ROWTYPE;
+BEGIN
+    DELETE FROM kept WHERE at < clock_timestamp() - interval '31 days';
+    SELECT k.* INTO found FROM kept k LEFT JOIN daemon d ON d.id = k.daemon AND d.until > clock_timestamp()
+        WHERE k.daemon <> take_kept.daemon AND (k.name = own OR d.id IS NULL)
+        ORDER BY k.name = own DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+    DELETE FROM kept WHERE daemon = found.daemon;
+    PERFORM keep(take_kept.daemon, found.text) WHERE found.text IS NOT NULL;
+    RETURN found.text;
+END $$;
 
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
 -- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
@@ -396,31 +509,34 @@ END $$;
 -- `late`: whoever claims remembers which transactions ran when it passed them, and asks for them when they have ended.
 -- So a row is read twice by nobody, and what dead versions stand before it costs nothing. Nothing is claimed by a daemon
 -- whose lease has ended.
+--
+-- It is planned once in a session, and for no values in particular: to plan for some is to look where `ready` begins, among
+-- all the dead versions that a long transaction keeps.
 CREATE FUNCTION claim(
     daemon bigint, lane text, after xid8, after_message bigint, late xid8[], most int
 ) RETURNS TABLE (message bigint, arrived xid8, attempts int, first_attempt timestamptz, seen pg_snapshot)
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
-SET enable_mergejoin = off AS $$
-    WITH seen AS MATERIALIZED (SELECT pg_current_snapshot() AS seen),
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH seen AS MATERIALIZED (SELECT pg_current_snapshot() AS seen),
     alive AS MATERIALIZED (
         SELECT id FROM daemon WHERE id = claim.daemon AND until > clock_timestamp() FOR KEY SHARE
     ),
     overtaken AS MATERIALIZED (
-        SELECT ready.message, ready.arrived FROM ready
+        SELECT ready.ctid AS at FROM ready
         WHERE ready.lane = claim.lane AND ready.arrived = ANY (claim.late) AND EXISTS (SELECT FROM alive)
         LIMIT claim.most FOR UPDATE SKIP LOCKED
     ),
     following AS MATERIALIZED (
-        SELECT ready.message, ready.arrived FROM ready
+        SELECT ready.ctid AS at FROM ready
         WHERE ready.lane = claim.lane AND (ready.arrived, ready.message) > (claim.after, claim.after_message)
             AND EXISTS (SELECT FROM alive)
         ORDER BY ready.lane, ready.arrived, ready.message
         LIMIT claim.most - (SELECT count(*) FROM overtaken) FOR UPDATE SKIP LOCKED
     ),
     taken AS (
-        DELETE FROM ready USING (TABLE overtaken UNION TABLE following) AS found
-        WHERE ready.lane = claim.lane AND ready.arrived = found.arrived AND ready.message = found.message
+        DELETE FROM ready WHERE ctid = ANY (ARRAY (SELECT at FROM overtaken UNION ALL SELECT at FROM following))
         RETURNING ready.*
     ),
     held AS (
@@ -428,11 +544,11 @@ SET enable_mergejoin = off AS $$
             SELECT taken.message, claim.daemon, taken.lane, taken.attempts, taken.first_attempt FROM taken
     )
     SELECT taken.message, taken.arrived, taken.attempts, taken.first_attempt, NULL FROM taken
-    UNION ALL SELECT NULL, NULL, NULL, NULL, seen.seen FROM seen
-$$;
+    UNION ALL SELECT NULL, NULL, NULL, NULL, seen.seen FROM seen;
+END $$;
 
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
-CREATE FUNCTION holds(daemon bigint, message bigint) RETURNS boolean LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION holds(daemon bigint, message bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon = holds.daemon FOR UPDATE;
     RETURN FOUND;
@@ -459,6 +575,19 @@ BEGIN
     RETURN true;
 END $$;
 
+-- Those that are sent, and of which nothing stays: which of them the daemon held.
+CREATE FUNCTION settle_sent(daemon bigint, messages bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE
+    settled bigint[];
+BEGIN
+    WITH mine AS (
+        DELETE FROM leased WHERE leased.message = ANY (settle_sent.messages) AND leased.daemon + 0 = settle_sent.daemon
+        RETURNING leased.message
+    ), gone AS (DELETE FROM message WHERE id = ANY (ARRAY (SELECT mine.message FROM mine)))
+    SELECT coalesce(array_agg(mine.message), '{}') INTO settled FROM mine;
+    RETURN settled;
+END $$;
+
 -- The end of a message, or of an attempt: 'sent' (and nothing of it stays, unless `keep`), 'failed', 'deferred' until
 -- `due`, or 'returned', with nothing held against it. False as above.
 CREATE FUNCTION settle(
@@ -472,13 +601,13 @@ BEGIN
     IF settle.state NOT IN ('sent', 'failed', 'deferred', 'returned') THEN
         RAISE EXCEPTION 'outbox: "%" is no end of a message', settle.state USING ERRCODE = '22023';
     END IF;
-    IF NOT note(settle.daemon, settle.message, settle.lines, settle.delivered, settle.refused) THEN
+    IF settle.state = 'sent' AND NOT settle.keep THEN
+        RETURN settle_sent(settle.daemon, ARRAY[settle.message]) <> '{}';
+    ELSIF NOT note(settle.daemon, settle.message, settle.lines, settle.delivered, settle.refused) THEN
         RETURN false;
     END IF;
     DELETE FROM leased WHERE leased.message = settle.message RETURNING * INTO was;
     CASE
-        WHEN settle.state = 'sent' AND NOT settle.keep THEN
-            DELETE FROM message WHERE id = settle.message;
         WHEN settle.state IN ('sent', 'failed') THEN
             INSERT INTO ended (message, state, error, text)
                 VALUES (settle.message, settle.state, settle.error, settle.text);
@@ -492,55 +621,89 @@ BEGIN
     RETURN true;
 END $$;
 
+-- What is written of one of them (the members: write(), below).
+CREATE TYPE written AS (message bigint, written boolean, code text, words text, told bigint);
+
+CREATE FUNCTION write_one(daemon bigint, one jsonb) RETURNS written LANGUAGE plpgsql AS $$
+DECLARE
+    answer written;
+    lines jsonb[] := ARRAY (SELECT value FROM jsonb_array_elements(one->'lines'));
+    delivered int[] := ARRAY (SELECT value::int FROM jsonb_array_elements_text(one->'delivered'));
+    refused int[] := ARRAY (SELECT value::int FROM jsonb_array_elements_text(one->'refused'));
+BEGIN
+    answer.message := (one->>'message')::bigint;
+    IF one ? 'again' THEN
+        PERFORM take_back(write_one.daemon, answer.message);
+    END IF;
+    IF one->>'state' = 'noted' THEN
+        answer.written := note(write_one.daemon, answer.message, lines, delivered, refused);
+    ELSE
+        answer.written := settle(write_one.daemon, answer.message, one->>'state', lines, delivered, refused,
+            coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
+            to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
+            (one->>'error')::int, one->>'text');
+    END IF;
+    IF answer.written AND one ? 'notice' THEN
+        BEGIN
+            answer.told := put(NULL, '', '', ARRAY[one->>'notice_to'], NULL, decode(one->>'notice', 'base64'), NULL, '', NULL);
+        EXCEPTION WHEN data_exception THEN
+            answer.words := SQLERRM;
+        END;
+    END IF;
+    RETURN answer;
+END $$;
+
+-- All of them, or none where one fails.
+CREATE FUNCTION write_all(daemon bigint, ends jsonb) RETURNS written[] LANGUAGE plpgsql AS $$
+DECLARE
+    one jsonb;
+    sent bigint[] := '{}';
+    answers written[] := '{}';
+BEGIN
+    FOR one IN SELECT value FROM jsonb_array_elements(write_all.ends) LOOP
+        IF one->>'state' = 'sent' AND NOT one ?| '{keep,notice,again}' THEN
+            sent := sent || (one->>'message')::bigint;
+        ELSE
+            answers := answers || write_one(write_all.daemon, one);
+        END IF;
+    END LOOP;
+    IF sent = '{}' THEN
+        RETURN answers;
+    END IF;
+    WITH settled AS MATERIALIZED (SELECT settle_sent(write_all.daemon, sent) AS messages)
+    SELECT answers || array_agg(ROW (id, id = ANY (settled.messages), NULL, NULL, NULL)::written) INTO answers
+        FROM unnest(sent) AS id, settled;
+    RETURN answers;
+END $$;
+
 -- What a daemon writes of many messages in one round trip: for each a line {"message", "state", "lines", "delivered",
 -- "refused", "keep", "attempts", "first_attempt", "due", "error", "text", "again"}, the times in microseconds, the state
 -- one of settle()'s, or 'noted'. For each a row: whether it was written, or what failed; the others are written all the
 -- same. With "notice", a message in base64, "notice_to" is told of the end by that: `told` is its id, or `words` say why
 -- there is none. With "again", a message that was taken from this daemon and has been given to no other since is its own once
 -- more: what it knows of its recipients is not lost.
-CREATE FUNCTION write(daemon bigint, ends jsonb)
-RETURNS TABLE (message bigint, written boolean, code text, words text, told bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+--
+-- They are written all together, and each on its own only where that fails: a transaction within for each would be a
+-- number of a transaction for each, and more than 64 of them make everybody else's snapshots slow.
+CREATE FUNCTION write(daemon bigint, ends jsonb) RETURNS SETOF written
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     one jsonb;
-    lines jsonb[];
-    delivered int[];
-    refused int[];
+    answers written[];
 BEGIN
-    FOR one IN SELECT value FROM jsonb_array_elements(write.ends) LOOP
-        message := (one->>'message')::bigint;
-        code := NULL;
-        words := NULL;
-        told := NULL;
-        lines := ARRAY (SELECT value FROM jsonb_array_elements(coalesce(one->'lines', '[]')));
-        delivered := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'delivered', '[]')));
-        refused := ARRAY (SELECT value::int FROM jsonb_array_elements_text(coalesce(one->'refused', '[]')));
-        BEGIN
-            IF one ? 'again' THEN
-                PERFORM take_back(write.daemon, message);
-            END IF;
-            IF one->>'state' = 'noted' THEN
-                written := note(write.daemon, message, lines, delivered, refused);
-            ELSE
-                written := settle(write.daemon, message, one->>'state', lines, delivered, refused,
-                    coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
-                    to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
-                    (one->>'error')::int, one->>'text');
-            END IF;
-            IF written AND one ? 'notice' THEN
-                BEGIN
-                    told := put(NULL, '', '', ARRAY[one->>'notice_to'], NULL, decode(one->>'notice', 'base64'), NULL, '', NULL);
-                EXCEPTION WHEN data_exception THEN
-                    words := SQLERRM;
-                END;
-            END IF;
-        EXCEPTION WHEN OTHERS THEN
-            written := false;
-            code := SQLSTATE;
-            words := SQLERRM;
-        END;
-        RETURN NEXT;
-    END LOOP;
+    BEGIN
+        answers := write_all(write.daemon, write.ends);
+    EXCEPTION WHEN OTHERS THEN
+        FOR one IN SELECT value FROM jsonb_array_elements(write.ends) LOOP
+            BEGIN
+                answers := answers || write_all(write.daemon, jsonb_build_array(one));
+            EXCEPTION WHEN OTHERS THEN
+                answers := answers || ROW ((one->>'message')::bigint, false, SQLSTATE, SQLERRM, NULL)::written;
+            END;
+        END LOOP;
+    END;
+    RETURN QUERY SELECT * FROM unnest(answers);
 END $$;
 
 -- A message that waits for a time is ready at once, as when the relay that it waited for is there again.
@@ -558,7 +721,9 @@ DECLARE
 BEGIN
     WITH waiting AS (
         SELECT deferred.message FROM deferred WHERE deferred.attempts > 0 LIMIT flush.most FOR UPDATE SKIP LOCKED
-    ), gone AS (DELETE FROM deferred USING waiting WHERE deferred.message = waiting.message RETURNING deferred.*)
+    ), gone AS (
+        DELETE FROM deferred WHERE deferred.message = ANY (ARRAY (SELECT waiting.message FROM waiting)) RETURNING deferred.*
+    )
     INSERT INTO ready (lane, message, attempts, first_attempt)
         SELECT gone.lane, gone.message, gone.attempts, gone.first_attempt FROM gone;
     GET DIAGNOSTICS n = ROW_COUNT;
@@ -580,31 +745,49 @@ $$;
 -- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
 -- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome]. The record is what it says
 -- last of each recipient, a line each, since the message was given up the last time; and whether somebody was told then
--- that it waits.
-CREATE FUNCTION read(daemon bigint, messages bigint[], whole int)
+-- that it waits. Of messages that would be more than `most` octets together, by what their recipients may be at worst, it
+-- has the first; the others' rows have their number alone.
+CREATE FUNCTION read(daemon bigint, messages bigint[], whole int, most bigint)
 RETURNS TABLE (message bigint, queued bigint, uid bigint, lane text, sender text, sender_parameters text,
     recipients text, attempts int, first_attempt bigint, size int, content bytea, record text, warned boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT message.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY SELECT held.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
         message.sender, message.sender_parameters,
-        (SELECT jsonb_agg(jsonb_build_array(number, address, parameters, outcome) ORDER BY number)::text
+        (SELECT json_agg(json_build_array(number, address, parameters, outcome) ORDER BY number)::text
             FROM recipient WHERE recipient.message = message.id),
-        leased.attempts, (extract(epoch FROM leased.first_attempt) * 1000000)::bigint,
+        held.attempts, (extract(epoch FROM held.first_attempt) * 1000000)::bigint,
         octet_length(message.content),
         CASE WHEN octet_length(message.content) <= read.whole THEN message.content END,
-        (SELECT string_agg(last.line::text, E'\n') FROM (
+        CASE WHEN life.lines > 0 THEN (SELECT string_agg(last.line::text, E'\n') FROM (
             SELECT DISTINCT ON (r.line->>'recipient') r.line FROM record r
             WHERE r.message = message.id AND r.id > life.began AND r.line ? 'recipient'
             ORDER BY r.line->>'recipient', r.id DESC
-        ) AS last),
-        EXISTS (SELECT FROM record r WHERE r.message = message.id AND r.id > life.began AND r.line->>'event' = 'warned')
-    FROM leased JOIN message ON message.id = leased.message
-        CROSS JOIN LATERAL (
-            SELECT coalesce(max(r.id), 0) AS began FROM record r
-            WHERE r.message = message.id AND r.line->>'event' = 'failed'
-        ) AS life
-    WHERE leased.message = ANY (read.messages) AND leased.daemon = read.daemon
-$$;
+        ) AS last) END,
+        life.warned > life.began
+    FROM (
+        SELECT sized.*, sum(octets) OVER (ORDER BY n) - octets < read.most AS fits
+        FROM (
+            SELECT asked.id, asked.n, l.attempts, l.first_attempt, least(octet_length(m.content), read.whole)
+                + 3000::bigint * (SELECT count(*) FROM recipient r WHERE r.message = asked.id) AS octets
+            FROM unnest(read.messages) WITH ORDINALITY AS asked (id, n)
+                CROSS JOIN LATERAL (
+                    SELECT l.attempts, l.first_attempt FROM leased l
+                    WHERE l.message = asked.id AND l.daemon + 0 = read.daemon OFFSET 0
+                ) AS l
+                CROSS JOIN LATERAL (SELECT m.content FROM message m WHERE m.id = asked.id OFFSET 0) AS m
+        ) AS sized
+    ) AS held
+        LEFT JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = held.id AND held.fits OFFSET 0) AS message ON true
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS lines,
+                coalesce(max(r.id) FILTER (WHERE r.line->>'event' = 'failed'), 0) AS began,
+                coalesce(max(r.id) FILTER (WHERE r.line->>'event' = 'warned'), 0) AS warned
+            FROM record r WHERE r.message = message.id
+        ) AS life ON true;
+END $$;
 
 -- A piece of the content, from 0; shorter at its end.
 CREATE FUNCTION content(message bigint, start int, length int) RETURNS bytea
@@ -858,7 +1041,7 @@ $$;
 -- A message that is not to be here any more, nor its key: what moves has a key of the place that it comes from.
 CREATE FUNCTION forget(messages bigint[]) RETURNS void LANGUAGE sql SET search_path FROM CURRENT AS $$
     DELETE FROM used_key USING message AS m
-        WHERE m.id = ANY (forget.messages) AND m.key LIKE 'move %' AND used_key.role = m.role AND used_key.key = m.key;
+        WHERE m.id = ANY (forget.messages) AND m.moved AND used_key.moved AND used_key.role = m.role AND used_key.key = m.key;
     DELETE FROM message WHERE id = ANY (forget.messages);
 $$;
 
@@ -878,16 +1061,17 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended(arrive.key, 0));
     WITH gone AS (
         DELETE FROM aside WHERE aside.mover = arrive.mover
-            AND message IN (SELECT id FROM message WHERE key = arrive.key AND role = session_user) RETURNING message
+            AND message IN (SELECT id FROM message WHERE moved AND key = arrive.key AND role = session_user) RETURNING message
     ) SELECT array_agg(message) INTO earlier FROM gone;
     PERFORM forget(earlier);
-    INSERT INTO used_key (key, message) VALUES (arrive.key, new_id) ON CONFLICT DO NOTHING;
+    INSERT INTO used_key (key, moved, message) VALUES (arrive.key, true, new_id) ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO message (id, key, uid, lane, sender, sender_parameters, content, queued) OVERRIDING SYSTEM VALUE
-        VALUES (new_id, arrive.key, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
-            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6));
+    INSERT INTO message (id, key, moved, uid, lane, sender, sender_parameters, content, queued, since) OVERRIDING SYSTEM VALUE
+        VALUES (new_id, arrive.key, true, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
+            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6),
+            to_timestamp(greatest(arrive.queued, CASE arrive.attempts WHEN 0 THEN arrive.due END) / 1e6));
     PERFORM know_lane(arrive.lane);
     INSERT INTO recipient (message, number, address, parameters, outcome)
         SELECT new_id, ordinality - 1, value->>0, value->>1, value->>2
@@ -1024,8 +1208,8 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'ripen', 'claim', 'keep_only', 'read', 'content', 'note', 'settle',
-            'write', 'bring', 'flush')
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'ripen', 'claim', 'keep_only',
+            'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false
     END ORDER BY proname, oid

@@ -2,15 +2,20 @@
 #include "database/source.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
 #include "database/client.h"
 #include "database/held.h"
+#include "database/kept.h"
 #include "database/lease.h"
 #include "database/reading.h"
+#include "database/rest.h"
 #include "database/source_state.h"
 #include "database/writes.h"
+
+#define FLUSH_MOST 10000 /* in one transaction */
 
 void database_tell(
     DatabaseSource *d, SourceFinding finding, const DatabaseMessage *m, const Failure *f)
@@ -45,12 +50,14 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
 
 /* ---- what the engine asks ---- */
 
-static bool may_have_more(const DatabaseSource *d)
+/* Of one pass: also before there is a connection, until it is known that there is none. */
+static bool may_be_unseen(const DatabaseSource *d)
 {
-    for (size_t i = 0; i < d->claims.n; i++)
-        if (d->claims.lanes[i].more)
-            return true;
-    return false;
+    if (d->passing)
+        return !d->lost_for && (!d->alive || d->ripening || d->loading.n + d->ending.n > 0 ||
+                                   claims_have_more(&d->claims));
+    return database_holds(d) &&
+           (d->loading.n > 0 || claims_have_more(&d->claims) || d->rest.resting);
 }
 
 static int take(Source *base, HeldMessage **ret)
@@ -58,10 +65,16 @@ static int take(Source *base, HeldMessage **ret)
     DatabaseSource *d = database_source_from(base);
     DatabaseMessage *m;
 
-    if (!database_holds(d))
+    if (!database_holds(d) || !d->kept.known)
         return 0;
     m = database_list_take(&d->ready);
-    if (may_have_more(d))
+    if (m)
+        database_rest_taken(d);
+    else
+        database_rest_end(d);
+    if (d->loading.first && !d->reading)
+        database_read_on(d);
+    if (claims_have_more(&d->claims))
         database_claim(d);
     if (!m)
         return 0;
@@ -72,12 +85,11 @@ static int take(Source *base, HeldMessage **ret)
 static void figures(const Source *base, SourceFigures *ret)
 {
     const DatabaseSource *d = (const DatabaseSource *)base;
-    bool holds = database_holds(d);
 
     *ret = (SourceFigures){
-        .waiting = holds ? d->ready.n : 0,
+        .waiting = database_holds(d) ? d->ready.n : 0,
         .next_due = d->next_due,
-        .unread = holds && !d->stopping && (d->loading.n > 0 || may_have_more(d)),
+        .unread = !d->stopping && may_be_unseen(d),
     };
 }
 
@@ -96,13 +108,37 @@ static void bring(Source *base, const char *id, _unused_ bool deferred)
         (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
 }
 
+static void flush_some(DatabaseSource *d);
+
+static void on_flushed(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    DatabaseSource *d = user;
+
+    d->flush = !rows;
+    if (!rows)
+        return;
+    database_claim(d);
+    if (database_result_integer(rows, 0, 0) >= FLUSH_MOST)
+        flush_some(d);
+}
+
+static void flush_some(DatabaseSource *d)
+{
+    char most[16];
+    const char *const values[] = {most};
+
+    (void)snprintf(most, sizeof(most), "%d", FLUSH_MOST);
+    d->flush = database_ask(d->connection, "SELECT outbox.flush($1)", values, 1, on_flushed, d) < 0;
+}
+
 void database_flush(DatabaseSource *d)
 {
     d->flush = !d->alive;
     if (d->flush)
         return;
+    database_rest_end(d);
     claims_rescan(&d->claims);
-    (void)database_ask(d->connection, "SELECT outbox.flush(10000)", NULL, 0, on_ready, d);
+    flush_some(d);
 }
 
 static void flush(Source *base)
@@ -125,6 +161,8 @@ static const SourceOps database_ops = {
     .abandon = database_message_abandon,
     .bring = bring,
     .flush = flush,
+    .keep = database_keep,
+    .kept = database_kept,
     .figures = figures,
     .rest = rest,
 };
@@ -151,8 +189,17 @@ void database_source_configure(DatabaseSource *d, const Config *config)
     d->keep_sent = config->spool.keep_sent;
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
-    notices_configure(&d->notices, config);
+    if (!d->quiet)
+        notices_configure(&d->notices, config);
     database_connection_hurry(d->connection);
+}
+
+void database_source_pass(DatabaseSource *d, bool quiet)
+{
+    d->passing = true;
+    d->quiet = quiet;
+    if (quiet)
+        notices_done(&d->notices);
 }
 
 bool database_source_is_open(const DatabaseSource *d)
@@ -196,6 +243,8 @@ int database_source_new(
     d->worker = worker_ref(worker);
     database_list_init(&d->loading);
     database_list_init(&d->ready);
+    d->away = clock_monotonic();
+    database_rest_init(d);
     (void)gethostname(d->name, sizeof(d->name) - 1);
     r = add_sources(d);
     if (r < 0)
@@ -233,6 +282,7 @@ void database_source_free(DatabaseSource *d)
     (void)sd_event_source_disable_unref(d->write);
     claims_done(&d->claims);
     buffer_done(&d->figures);
+    database_kept_done(d);
     (void)sender_rules_unref(d->senders);
     notices_done(&d->notices);
     (void)worker_unref(d->worker);

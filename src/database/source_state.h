@@ -12,10 +12,31 @@
 #include "settings/senders.h"
 
 /* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
- * bytes each; of longer ones, pieces of so many bytes are written to a file. */
+ * bytes each; of longer ones, pieces of so many bytes are written to a file. No more are read while
+ * so many bytes are in memory. */
 #define DATABASE_AHEAD 100
 #define DATABASE_WHOLE_BYTES (64 * 1024)
 #define DATABASE_PIECE_BYTES (512 * 1024)
+#define DATABASE_READ_BYTES (16 * 1024 * 1024)
+
+/* Messages that the engine does not take, for its relays may take none, are given back, for other
+ * daemons' may; and none are claimed until it asks. */
+typedef struct Rest {
+    usec_t since; /* monotonic: it took one last, or the first was ready */
+    bool resting;
+    size_t ahead;                       /* so many are claimed at a time */
+    int64_t given_back[DATABASE_AHEAD]; /* a ring: of which it was told that they are queued */
+    size_t n_given_back;
+} Rest;
+
+/* What the engine wants to find again after a restart. */
+typedef struct Kept {
+    Buffer text;   /* that of before, until the engine has it */
+    bool known;    /* it is: nothing is handed out before */
+    bool asking;   /* for it */
+    Buffer latest; /* with its NUL: what is to be found the next time */
+    bool unsaved;  /* it is not written */
+} Kept;
 
 typedef struct DatabaseMessage DatabaseMessage;
 
@@ -32,6 +53,9 @@ struct DatabaseSource {
     SenderRules *senders;
     Notices notices;
     bool keep_sent, stopping;
+    bool passing;  /* it ends once what was there has been seen */
+    bool quiet;    /* nobody is told of messages that fail */
+    bool ripening; /* there may be more that is due */
     DatabaseConnection *connection;
     sd_event_source *turn;  /* defer: wakes the engine once, before the loop waits */
     sd_event_source *write; /* defer: what has ended in this turn is written together */
@@ -47,6 +71,10 @@ struct DatabaseSource {
     usec_t next_due;                                    /* realtime */
     char *lost_for; /* why nothing is taken, as it was told last; NULL: it is */
     Buffer figures; /* JSON, of the daemon */
+    DatabaseOldest oldest;
+    bool asking_oldest;
+    usec_t away; /* monotonic: it cannot be used since then; 0: it can */
+    Kept kept;
     char name[256]; /* of this machine */
 
     Claims claims;
@@ -56,7 +84,9 @@ struct DatabaseSource {
     DatabaseList ending;   /* their ends are to be written; first those that are being written */
     size_t n_writing;      /* of those */
     bool reading;          /* their envelopes are asked for */
-    size_t n_spooling;     /* whose content is being fetched in pieces */
+    Rest rest;
+    bool strays;       /* what it holds and does not know of may not have gone back */
+    size_t n_spooling; /* whose content is being fetched in pieces */
 };
 
 static inline DatabaseSource *database_source_from(Source *source)

@@ -54,8 +54,6 @@ static void finish(DatabaseSource *d, DatabaseMessage *m, int result, const Fail
 /* It is held still, and settled once more by who holds it. */
 static void fail(DatabaseSource *d, DatabaseMessage *m, int error, const Failure *f)
 {
-    if (m->orphan)
-        return; /* tried again with the next tick */
     unlist(d, m);
     m->ends = false;
     if (d->base.handlers)
@@ -80,6 +78,8 @@ static void on_refused(
     int r = database_trouble(
         database_result_text(rows, row, 2), database_result_text(rows, row, 3), &f);
 
+    if (m->orphan) /* nobody else says it: tried again with the next tick */
+        return;
     if (!m->ends) /* the end says it once more */
         unlist(d, m);
     else if (m->writes_end)

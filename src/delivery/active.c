@@ -10,6 +10,7 @@
 #include "delivery/health.h"
 #include "delivery/held.h"
 #include "delivery/lanes.h"
+#include "delivery/restrain.h"
 #include "delivery/split.h"
 #include "delivery/ways.h"
 
@@ -79,7 +80,11 @@ void engine_trouble(Engine *engine, int error)
 
 static void on_wake(void *user)
 {
-    engine_wake(user);
+    Engine *engine = user;
+
+    if (engine->sent_unread)
+        restrain_load(engine);
+    engine_wake(engine);
 }
 
 static void on_found(

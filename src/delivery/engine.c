@@ -53,37 +53,48 @@ static int add_sources(Engine *engine)
     return r < 0 ? r : sd_event_source_set_enabled(engine->timer, SD_EVENT_OFF);
 }
 
-/* The relays of a configuration, and room for the plan's view of them. */
-static int use_relays(Engine *engine, Config *config)
-{
-    PlanRelay *views = calloc(config->n_relays, sizeof(PlanRelay));
+/* What is made of a configuration: all of it, or nothing is in force. */
+typedef struct Made {
     RelaySet *relays;
+    PlanRelay *views; /* room for the plan's view of them */
+    struct EngineLanes *lanes;
+    struct Ways *ways;
+} Made;
+
+static void made_done(Made *made)
+{
+    (void)relay_set_unref(made->relays);
+    free(made->views);
+    lanes_free(made->lanes);
+    ways_free(made->ways);
+}
+
+static int make(const Engine *engine, Config *config, Made *ret)
+{
     int r;
 
-    if (!views)
+    ret->views = calloc(config->n_relays, sizeof(PlanRelay));
+    if (!ret->views)
         return -ENOMEM;
-    r = relay_set_new(config, engine->worker, engine->relays, &relays);
-    if (r < 0) {
-        free(views);
-        return r;
-    }
-    free(engine->plan_relays);
-    engine->plan_relays = views;
-    relay_set_unref(engine->relays);
-    engine->relays = relays;
-    return 0;
+    r = relay_set_new(config, engine->worker, engine->relays, &ret->relays);
+    if (r >= 0)
+        r = lanes_new(engine, config, &ret->lanes);
+    return r < 0 ? r : ways_new(config, &ret->ways);
 }
 
 static int use_config(Engine *engine, Config *config)
 {
-    int r = use_relays(engine, config);
+    _cleanup_(made_done) Made made = {0};
+    int r = make(engine, config, &made);
 
-    if (r >= 0)
-        r = lanes_begin(engine, config);
-    if (r >= 0)
-        r = ways_begin(engine, config);
     if (r < 0)
         return r;
+    free(engine->plan_relays);
+    engine->plan_relays = TAKE_PTR(made.views);
+    (void)relay_set_unref(engine->relays);
+    engine->relays = TAKE_PTR(made.relays);
+    lanes_use(engine, config, TAKE_PTR(made.lanes));
+    ways_use(engine, TAKE_PTR(made.ways));
     config_unref(engine->config);
     engine->config = config_ref(config);
     engine->context.retry = &config->retry;
@@ -130,10 +141,10 @@ void engine_free(Engine *engine)
     }
     engine_empty_lane(engine);
     engine_abandon_unsettled(engine);
-    ways_done(engine);
+    ways_free(TAKE_PTR(engine->ways));
     if (engine->source)
         restrain_save(engine);
-    lanes_done(engine);
+    lanes_free(TAKE_PTR(engine->lanes));
     if (engine->source)
         engine->source->handlers = NULL;
     sd_event_source_disable_unref(engine->pump_source);

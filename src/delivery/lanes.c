@@ -32,7 +32,7 @@ struct EngineLanes {
 
 /* ---- of a configuration ---- */
 
-static void free_lanes(struct EngineLanes *lanes)
+void lanes_free(struct EngineLanes *lanes)
 {
     for (unsigned i = 0; lanes && i < lanes->n; i++)
         restraint_free(lanes->all[i].restraint);
@@ -76,33 +76,32 @@ static void renumber(const Engine *engine, const Config *config)
         }
 }
 
-int lanes_begin(Engine *engine, Config *config)
+int lanes_new(const Engine *engine, Config *config, struct EngineLanes **ret)
 {
-    struct EngineLanes *lanes = NULL;
+    struct EngineLanes *lanes;
     int r = 0;
 
-    if (config->n_lanes > 0) {
-        lanes = calloc(1, sizeof(*lanes));
-        if (!lanes)
-            return -ENOMEM;
-        lanes->settings = config_ref(config);
-        lanes->n = (unsigned)config->n_lanes + 1;
-        for (unsigned i = 1; r == 0 && i < lanes->n; i++)
-            r = set_lane(engine, config->lanes[i - 1], &lanes->all[i]);
-    }
-    if (r < 0) {
-        free_lanes(lanes);
-        return r;
-    }
-    renumber(engine, config);
-    free_lanes(engine->lanes);
-    engine->lanes = lanes;
-    return 0;
+    if (config->n_lanes == 0)
+        return 0;
+    lanes = calloc(1, sizeof(*lanes));
+    if (!lanes)
+        return -ENOMEM;
+    lanes->settings = config_ref(config);
+    lanes->n = (unsigned)config->n_lanes + 1;
+    for (unsigned i = 1; r == 0 && i < lanes->n; i++)
+        r = set_lane(engine, config->lanes[i - 1], &lanes->all[i]);
+    if (r < 0)
+        lanes_free(lanes);
+    else
+        *ret = lanes;
+    return r;
 }
 
-void lanes_done(Engine *engine)
+void lanes_use(Engine *engine, const Config *config, struct EngineLanes *lanes)
 {
-    free_lanes(TAKE_PTR(engine->lanes));
+    renumber(engine, config);
+    lanes_free(engine->lanes);
+    engine->lanes = lanes;
 }
 
 unsigned lanes_number(const Engine *engine, const HeldMessage *message)

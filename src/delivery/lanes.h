@@ -7,10 +7,11 @@
 #include "delivery/restraint.h"
 #include "delivery/state.h"
 
-/* Those of that configuration; what was sent counts on from the former's. 0 or -ENOMEM, and nothing
- * is changed. */
-int lanes_begin(Engine *engine, Config *config);
-void lanes_done(Engine *engine);
+/* Those of that configuration, NULL where it has none; what was sent counts on from the former's. 0
+ * or -ENOMEM. lanes_use() puts them in the place of the former. */
+int lanes_new(const Engine *engine, Config *config, struct EngineLanes **ret);
+void lanes_use(Engine *engine, const Config *config, struct EngineLanes *lanes);
+void lanes_free(struct EngineLanes *lanes);
 
 /* The number of the message's lane. */
 unsigned lanes_number(const Engine *engine, const HeldMessage *message);

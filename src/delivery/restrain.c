@@ -1,6 +1,7 @@
 /* Restraints in the engine. Must never keep a message from relays that may take it. */
 #include "delivery/restrain.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -251,8 +252,14 @@ void restrain_load(Engine *engine)
 {
     _cleanup_buffer_ Buffer text = {0};
 
-    if (!is_wanted(engine) || !engine->source->ops->kept ||
-        engine->source->ops->kept(engine->source, &text) < 0 || buffer_append(&text, "", 1) < 0)
+    int r;
+
+    engine->sent_unread = false;
+    if (!is_wanted(engine) || !engine->source->ops->kept)
+        return;
+    r = engine->source->ops->kept(engine->source, &text);
+    engine->sent_unread = r == -EAGAIN;
+    if (r < 0 || buffer_append(&text, "", 1) < 0)
         return;
     load_lines(engine, text.memory);
 }

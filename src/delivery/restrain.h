@@ -27,5 +27,6 @@ bool restrain_all_wait(const Engine *engine, const PlanView *view, usec_t now);
  * then what they have taken. When to do it next; USEC_NEVER: for nothing of that. */
 usec_t restrain_tick(Engine *engine, const PlanView *view, usec_t now);
 
+/* At the start; and with each wake(), as long as `sent_unread`. */
 void restrain_load(Engine *engine);
 void restrain_save(Engine *engine);

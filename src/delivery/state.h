@@ -84,6 +84,7 @@ struct Engine {
     bool sent_unsaved; /* what relays with rates have taken */
     bool sent_due;     /* so much of it that it is to be written down at once */
     usec_t sent_saved; /* when that was written down */
+    bool sent_unread;  /* what they had taken before the start is to come */
     bool stopping;
     bool idle_reported;
     uint64_t health_reported; /* engine_health() then */

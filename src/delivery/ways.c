@@ -52,36 +52,41 @@ static bool bring_one(Engine *engine, size_t place)
     return true;
 }
 
-int ways_begin(Engine *engine, const Config *config)
+int ways_new(const Config *config, struct Ways **ret)
 {
     size_t n_lanes = config->n_lanes + 1;
     size_t n = config->rules ? route_rules_ways(config->rules) * n_lanes : 0;
-    struct Ways *ways = n > 0 ? calloc(1, sizeof(*ways) + n * sizeof(struct WayWaits)) : NULL;
+    struct Ways *ways;
 
-    if (n > 0 && !ways)
+    if (n == 0)
+        return 0;
+    ways = calloc(1, sizeof(*ways) + n * sizeof(struct WayWaits));
+    if (!ways)
         return -ENOMEM;
+    ways->n_waits = n;
+    ways->n_lanes = n_lanes;
+    hash_key_init(&ways->key);
+    *ret = ways;
+    return 0;
+}
+
+void ways_use(Engine *engine, struct Ways *ways)
+{
     for (size_t i = 0; engine->ways && i < engine->ways->n_waits; i++)
         while (bring_one(engine, i))
             continue;
     free(engine->ways);
     engine->ways = ways;
-    if (!ways)
-        return 0;
-    ways->n_waits = n;
-    ways->n_lanes = n_lanes;
-    hash_key_init(&ways->key);
-    return 0;
 }
 
-void ways_done(Engine *engine)
+void ways_free(struct Ways *ways)
 {
-    for (size_t i = 0; engine->ways && i < engine->ways->n_waits; i++)
-        for (Parked *next, *at = engine->ways->waits[i].first; at; at = next) {
+    for (size_t i = 0; ways && i < ways->n_waits; i++)
+        for (Parked *next, *at = ways->waits[i].first; at; at = next) {
             next = at->next;
             free(at);
         }
-    free(engine->ways);
-    engine->ways = NULL;
+    free(ways);
 }
 
 static size_t count_list(const Lane *list, size_t way, unsigned lane)

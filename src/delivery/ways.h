@@ -8,10 +8,11 @@
 /* So long such a message sleeps where nobody brings it. */
 #define WAYS_PAUSE (5 * USEC_PER_MINUTE)
 
-/* Room for what the rules of that configuration need. 0 or -ENOMEM, and nothing is changed; else
- * what waited is brought. */
-int ways_begin(Engine *engine, const Config *config);
-void ways_done(Engine *engine);
+/* Room for what the rules of that configuration need, NULL where they need none. 0 or -ENOMEM.
+ * ways_use() puts it in the place of the former, and brings what waited. */
+int ways_new(const Config *config, struct Ways **ret);
+void ways_use(Engine *engine, struct Ways *ways);
+void ways_free(struct Ways *ways);
 
 /* Takes messages from the source until each relay that could use one has some, as far as there are
  * any for it. In bounded steps. */

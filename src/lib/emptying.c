@@ -1,4 +1,4 @@
-/* Emptying a queue directory once. Must never leave what is in flight on its own: whatever ends it
+/* Emptying a queue once. Must never leave what is in flight on its own: whatever ends it
  * early lets that end first. */
 #include "lib/emptying.h"
 
@@ -109,6 +109,23 @@ static void on_problem(void *user, const ProblemReport *report)
         emptying_stop(e, e->stop_timeout);
 }
 
+/* It may be back in a moment, or tomorrow: another run goes on with what is left. What has not
+ * begun has failed as a whole. */
+static void on_source(void *user, bool back, const Failure *failure)
+{
+    Emptying *e = user;
+    EngineStatistics statistics;
+
+    if (back)
+        return;
+    engine_statistics(e->engine, &statistics);
+    if (statistics.in_flight + e->sent + e->deferred + e->failed == 0)
+        (void)failure_set(e->lost, -EIO, failure->number, "%s", failure_text(failure));
+    else
+        e->observer.problem(e->user, &(ProblemReport){.failure = failure});
+    emptying_stop(e, e->stop_timeout);
+}
+
 static void on_idle(void *user)
 {
     const Emptying *e = user;
@@ -122,6 +139,7 @@ static const EngineObserver engine_observer = {
     .message = on_message,
     .relay = on_relay,
     .problem = on_problem,
+    .source = on_source,
     .idle = on_idle,
 };
 
@@ -136,11 +154,29 @@ static void limit_connections(Emptying *e, const Config *config)
     engine_limit_connections(e->engine, limits.bearable);
 }
 
+/* A path is that of a directory, whatever is configured. */
+static int open_source(Emptying *e, const char *path, Worker *worker, Config *config, Failure *f)
+{
+    const DirectoryOptions options = {
+        .path = path ?: config->spool.directory, .config = config, .quiet = e->observer.quiet};
+    int r;
+
+    if (path || !config->spool.database)
+        return directory_new(e->loop, worker, &options, &e->directory, f);
+    r = database_source_new(e->loop, worker, config, &e->database, f);
+    if (r >= 0)
+        database_source_pass(e->database, e->observer.quiet);
+    return r;
+}
+
+static Source *source_of(const Emptying *e)
+{
+    return e->database ? database_source_base(e->database) : directory_source(e->directory);
+}
+
 int emptying_init(Emptying *e, const char *path, Config *config, const EmptyingObserver *observer,
     void *user, Failure *f)
 {
-    const DirectoryOptions options = {
-        .path = path ?: config->spool.directory, .config = config, .quiet = observer->quiet};
     _cleanup_worker_ Worker *worker = NULL;
     int r;
 
@@ -151,22 +187,17 @@ int emptying_init(Emptying *e, const char *path, Config *config, const EmptyingO
         .deadline = USEC_NEVER,
         .fails_at_once = config->retry.max_attempts == 1,
     };
-    if (!path && config->spool.database)
-        return failure_set(f, -EOPNOTSUPP, ERROR_CONFIGURATION,
-            "the queue is in a database (spool.database), from which outboxd alone delivers: start "
-            "it, or name the queue directory that is to be emptied");
     r = sd_event_new(&e->loop);
     if (r >= 0)
         r = worker_new(&worker);
     if (r < 0)
-        return failure_set_errno(f, r, "cannot process %s", options.path);
-    r = directory_new(e->loop, worker, &options, &e->directory, f);
+        return failure_set_errno(f, r, "cannot empty the queue");
+    r = open_source(e, path, worker, config, f);
     if (r < 0)
         return r;
-    r = engine_new(
-        e->loop, directory_source(e->directory), worker, config, &engine_observer, e, &e->engine);
+    r = engine_new(e->loop, source_of(e), worker, config, &engine_observer, e, &e->engine);
     if (r < 0)
-        return failure_set_errno(f, r, "cannot process %s", options.path);
+        return failure_set_errno(f, r, "cannot empty the queue");
     limit_connections(e, config);
     if (observer->trace)
         engine_trace(e->engine, observer->trace, user);
@@ -184,25 +215,34 @@ static void say_so(Emptying *e)
     if (buffer_appendf(&text,
             "{\"program\":\"%s\",\"version\":\"%s\",\"pid\":%d,\"uid\":%d,\"started\":\"%s\","
             "\"time\":\"%s\",\"passing\":true}",
-            e->observer.program, PACKAGE_VERSION, (int)getpid(), (int)geteuid(), now, now) >= 0)
+            e->observer.program, PACKAGE_VERSION, (int)getpid(), (int)geteuid(), now, now) < 0)
+        return;
+    if (e->database)
+        (void)database_source_say(e->database, buffer_data(&text), buffer_size(&text));
+    else
         (void)directory_say(e->directory, buffer_data(&text), buffer_size(&text));
 }
 
-int emptying_run(Emptying *e)
+int emptying_run(Emptying *e, Failure *f)
 {
     int r;
 
+    e->lost = f;
     say_so(e);
     engine_start(e->engine);
     r = sd_event_loop(e->loop);
-    return MIN(r, 0);
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot empty the queue");
+    return f->text ? -EIO : 0;
 }
 
 void emptying_done(Emptying *e)
 {
     engine_free(e->engine);
     directory_free(e->directory);
+    database_source_free(e->database);
     e->engine = NULL;
     e->directory = NULL;
+    e->database = NULL;
     e->loop = sd_event_unref(e->loop);
 }

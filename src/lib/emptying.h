@@ -1,7 +1,9 @@
-/* Emptying a queue directory once, as the daemon would: what outbox_process_queue() and `outbox
- * process` have in common. Each has words of its own for what is reported. */
+/* Emptying a queue, a directory or a database, once, as the daemon would: what
+ * outbox_process_queue() and `outbox process` have in common. Each has words of its own for what is
+ * reported. */
 #pragma once
 
+#include "database/source.h"
 #include "delivery/engine.h"
 #include "queue/directory.h"
 
@@ -22,23 +24,26 @@ typedef struct Emptying {
     EmptyingObserver observer;
     void *user;
     sd_event *loop;
-    Directory *directory;
+    Directory *directory;     /* NULL: it is the other */
+    DatabaseSource *database; /* likewise */
     Engine *engine;
     usec_t stop_timeout; /* as configured */
     usec_t deadline;     /* monotonic, of the stop; USEC_NEVER: it goes on */
     bool fails_at_once;  /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
     size_t sent, deferred, failed; /* messages */
+    Failure *lost;                 /* of emptying_run(): for why the queue cannot be reached */
 } Emptying;
 
-/* 0, or a negative errno with a Failure; to be freed with emptying_done() in any case, and not to
+/* `path`: the directory; NULL: what the configuration says. 0, or a negative errno with a Failure;
+ * to be freed with emptying_done() in any case, and not to
  * be moved. Threads inherit the signal mask from here. */
 int emptying_init(Emptying *emptying, const char *path, Config *config,
     const EmptyingObserver *observer, void *user, Failure *f);
 void emptying_done(Emptying *emptying); /* what was counted stays */
 
-/* Until all is done, or was stopped and is at rest, or the loop was ended. 0 or a negative errno.
- */
-int emptying_run(Emptying *emptying);
+/* Until all is done, or was stopped and is at rest, or the loop was ended. 0, or a negative errno
+ * with a Failure; a database that is lost on the way is a problem. */
+int emptying_run(Emptying *emptying, Failure *f);
 
 /* Nothing more is claimed, and what is in flight has so long to end. An earlier end stays. */
 void emptying_stop(Emptying *emptying, usec_t timeout);

@@ -1,4 +1,4 @@
-/* Delivering what is in a queue directory, once: what of it a program is told. */
+/* Delivering what is in a queue, once: what of it a program is told. */
 #include <errno.h>
 #include <outbox/queue.h>
 #include <stdio.h>
@@ -140,11 +140,9 @@ static int run(Processing *p, const char *path, Failure *f)
     if (r < 0)
         return r;
     r = sd_event_add_io(p->emptying.loop, NULL, p->client->wake_fd, EPOLLIN, on_interrupt, p);
-    if (r >= 0)
-        r = emptying_run(&p->emptying);
-    return r < 0 ? failure_set_errno(
-                       f, r, "cannot process %s", path ?: p->client->config->spool.directory)
-                 : 0;
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot empty the queue");
+    return emptying_run(&p->emptying, f);
 }
 
 /* What there is to say in the end. */

@@ -1,4 +1,5 @@
-/* Putting messages into a queue directory. Must never tell of a message that is not on disk. */
+/* Putting messages into the queue. Must never tell of a message that is not on disk, or committed.
+ */
 #include <errno.h>
 #include <outbox/queue.h>
 #include <string.h>
@@ -7,30 +8,15 @@
 #include "lib/client.h"
 #include "lib/message.h"
 #include "lib/message_file.h"
+#include "lib/put.h"
 #include "message/readdress.h"
-#include "queue/put.h"
 #include "settings/load.h"
 
 #define READ_BYTES ((size_t)64 * 1024)
 
-/* Who asks for no directory means the queue, and this library puts messages into directories. */
-static int refuse_database(OutboxClient *client)
-{
-    _cleanup_free_
-    char *database = NULL;
-    int r = config_load_database(
-        client->path, (const char *const *)client->overrides, &database, &client->failure);
-
-    if (r < 0 || !database)
-        return r;
-    explicit_bzero(database, strlen(database));
-    return failure_set(&client->failure, -EOPNOTSUPP, ERROR_CONFIGURATION,
-        "the queue is in a database (spool.database), and the library queues into a directory: run "
-        "`outbox queue`, or call outbox.queue() in a transaction of the database");
-}
-
-/* The directory that is meant, and who may say to be whom there. */
-static int find_directory(OutboxClient *client, const char *directory, QueueTarget *ret)
+/* The queue that is meant, and who may say to be whom there. A directory that is named is one,
+ * whatever is configured. */
+static int find_target(OutboxClient *client, const char *directory, QueueTarget *ret)
 {
     int r = 0;
 
@@ -42,7 +28,8 @@ static int find_directory(OutboxClient *client, const char *directory, QueueTarg
     else if (!(ret->directory = strdup(directory)))
         r = -ENOMEM;
     if (r >= 0 && !directory)
-        r = refuse_database(client);
+        r = config_load_database(
+            client->path, (const char *const *)client->overrides, &ret->database, &client->failure);
     if (r >= 0)
         queue_target_look(ret);
     return MIN(r, 0);
@@ -128,7 +115,7 @@ static int queue(
         r = check(client, message, target, &start);
     if (r < 0)
         return r;
-    return target->directory ? queue_put(target, &start, read_rest, &rest, ret_path, f)
+    return target->directory ? put_message(target, &start, read_rest, &rest, ret_path, f)
                              : queue_copy(&start, read_rest, &rest, write_text, &client->answer, f);
 }
 
@@ -143,7 +130,7 @@ const char *outbox_queue(OutboxClient *client, OutboxMessage *message, const cha
         return NULL;
     failure_done(&client->failure);
     buffer_clear(&client->answer);
-    r = find_directory(client, directory, &target);
+    r = find_target(client, directory, &target);
     client->in_event++;
     message->in_use++;
     if (r >= 0)

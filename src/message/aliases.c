@@ -1,10 +1,8 @@
-/* Reading aliases and following them. Must never run a command, write to a file, or go in circles;
+/* Following aliases. Must never run a command, write to a file, or go in circles;
  * must never leave out a recipient without a word. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buffer.h"
 #include "base/errors.h"
@@ -13,186 +11,26 @@
 #include "message/aliases_internal.h"
 #include "message/mend.h"
 
-void aliases_free(Aliases *a)
-{
-    if (!a)
-        return;
-    for (size_t i = 0; i < a->n; i++) {
-        free(a->list[i].name);
-        free(a->list[i].folded);
-        free(a->list[i].targets);
-    }
-    free(a->list);
-    free(a);
-}
-
-/* ---- reading ---- */
-
-/* The colon that ends the name, which may be quoted. */
-static const char *find_colon(const char *at, const char *end)
-{
-    bool quoted = false;
-
-    for (; at < end; at++) {
-        if (*at == '\\' && at + 1 < end)
-            at++;
-        else if (*at == '"')
-            quoted = !quoted;
-        else if (*at == ':' && !quoted)
-            return at;
-    }
-    return NULL;
-}
-
-static int take_one(void *user, const AddressItem *item)
-{
-    OneAddress *one = user;
-
-    if (item->kind != ADDRESS_MAILBOX)
-        return -EBADMSG;
-    if (one->n++ > 0)
-        return -EBADMSG;
-    one->is_bare = item->gap;
-    one->address = strndup(item->address, item->n_address);
-    return one->address ? 0 : -ENOMEM;
-}
-
-int aliases_read_one(const char *text, size_t n, OneAddress *one)
-{
-    int r = address_list_parse(text, n, ADDRESS_RECIPIENTS, take_one, one, NULL);
-
-    return r >= 0 && one->n == 0 ? -EBADMSG : r;
-}
-
-static Alias *grow(Aliases *a)
-{
-    if (a->n == a->allocated) {
-        size_t allocated = a->allocated ? a->allocated * 2 : 16;
-        Alias *list = reallocarray(a->list, allocated, sizeof(Alias));
-
-        if (!list)
-            return NULL;
-        a->list = list;
-        a->allocated = allocated;
-    }
-    a->list[a->n] = (Alias){0};
-    return &a->list[a->n++];
-}
-
-/* A line with those that continue it. */
-static int add_line(Aliases *a, const char *data, size_t n, size_t line)
-{
-    const char *colon = find_colon(data, data + n);
-    Alias *alias = grow(a);
-    OneAddress one = {0};
-    int r;
-
-    if (!alias)
-        return -ENOMEM;
-    alias->line = line;
-    if (!colon || memchr(data, '\0', n))
-        return 0;
-    r = aliases_read_one(data, (size_t)(colon - data), &one);
-    if (r < 0 || !one.is_bare) {
-        free(one.address);
-        return r == -ENOMEM ? r : 0;
-    }
-    alias->name = one.address;
-    r = text_fold_case(alias->name, &alias->folded);
-    if (r < 0)
-        return r;
-    alias->targets = strndup(colon + 1, n - (size_t)(colon + 1 - data));
-    return alias->targets ? 0 : -ENOMEM;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const Alias *one = a, *other = b;
-    int order;
-
-    if (!one->name || !other->name)
-        order = !other->name - !one->name;
-    else
-        order = strcmp(one->folded, other->folded);
-    return order ? order : one->line < other->line ? -1 : one->line > other->line;
-}
-
-/* Whether a line goes on, or says, nothing. */
-static bool is_comment(const char *at, const char *end)
-{
-    while (at < end && text_is_space(*at))
-        at++;
-    return at == end || *at == '#';
-}
-
-int aliases_parse(const char *data, size_t n, Aliases **ret)
-{
-    _cleanup_(aliases_free_p) Aliases *a = calloc(1, sizeof(Aliases));
-    _cleanup_buffer_ Buffer text = {0};
-    size_t mark = n >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* editors put it there */
-    const char *at = data + mark, *end = data + n;
-    size_t line = 0, first = 0;
-    int r = a ? 0 : -ENOMEM;
-
-    while (r >= 0 && at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at)),
-                   *next = newline ? newline + 1 : end;
-
-        line++;
-        if (!is_comment(at, next)) {
-            if (!text_is_space(*at) && buffer_size(&text) > 0) {
-                r = add_line(a, buffer_data(&text), buffer_size(&text), first);
-                buffer_clear(&text);
-            }
-            if (buffer_size(&text) == 0)
-                first = line;
-            if (r >= 0)
-                r = buffer_append(&text, at, (size_t)(next - at));
-        }
-        at = next;
-    }
-    if (r >= 0 && buffer_size(&text) > 0)
-        r = add_line(a, buffer_data(&text), buffer_size(&text), first);
-    if (r < 0)
-        return r;
-    if (a->n > 0)
-        qsort(a->list, a->n, sizeof(Alias), compare);
-    *ret = TAKE_PTR(a);
-    return 0;
-}
-
-/* The first rule for that name, by its folded form. */
-static Alias *find_folded(const Aliases *a, const char *folded)
-{
-    size_t low = 0, high = a->n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (!a->list[middle].name || strcmp(a->list[middle].folded, folded) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < a->n && strcmp(a->list[low].folded, folded) == 0 ? &a->list[low] : NULL;
-}
-
-/* NULL as well where memory is short: then the name has no folded form to be found by. */
-static Alias *find(const Aliases *a, const char *name)
+/* NULL: there is no rule for it. 0 or -ENOMEM. */
+static int find(const Aliases *a, const char *name, Alias **ret)
 {
     _cleanup_free_
     char *folded = NULL;
+    int r = a ? text_fold_case(name, &folded) : 0;
 
-    return a && text_fold_case(name, &folded) >= 0 ? find_folded(a, folded) : NULL;
+    *ret = folded ? aliases_find_folded(a, folded) : NULL;
+    return r;
 }
 
-bool aliases_is_same(const char *a, const char *b)
+int aliases_is_same(const char *a, const char *b)
 {
     _cleanup_free_
     char *one = NULL, *other = NULL;
+    int r = text_fold_case(a, &one);
 
-    return text_fold_case(a, &one) >= 0 && text_fold_case(b, &other) >= 0 &&
-           strcmp(one, other) == 0;
+    if (r >= 0)
+        r = text_fold_case(b, &other);
+    return r < 0 ? r : strcmp(one, other) == 0;
 }
 
 /* ---- following ---- */
@@ -236,8 +74,8 @@ static int add_address(const Way *way, const char *address)
     if (way->envelope->n_recipients >= ALIASES_RECIPIENTS_MAX &&
         envelope_find(way->envelope, address) == SIZE_MAX)
         return refuse(way, address,
-            "which is one recipient more than the 1000 that a message may "
-            "get by rules; have the relay keep such a list");
+            "which is one recipient more than the 1000 that a name may stand for; have the relay "
+            "keep such a list");
     return envelope_add_recipient(way->envelope, address, way->parameters, way->failure);
 }
 
@@ -264,7 +102,7 @@ static int include(Way *way, const char *element)
     for (const char *at = buffer_data(&text), *end = at + buffer_size(&text); r >= 0 && at < end;) {
         const char *newline = memchr(at, '\n', (size_t)(end - at)), *next = newline ? newline : end;
 
-        if (!is_comment(at, next))
+        if (!aliases_is_comment(at, next))
             r = follow(way, at, (size_t)(next - at));
         at = newline ? newline + 1 : end;
     }
@@ -306,48 +144,73 @@ static bool is_own(const LocalNames *names, const char *domain)
     return false;
 }
 
-/* The local part of an address of this machine; NULL: it is none. Caller frees. */
-static char *own_local_part(const LocalNames *names, const char *address)
-{
-    const char *domain = address_domain(address);
+/* Those that answer a question say 1, 0, or -ENOMEM: mail that is short of memory waits, and goes
+ * nowhere else. */
 
-    return domain && is_own(names, domain) ? strndup(address, (size_t)(domain - 1 - address))
-                                           : NULL;
-}
-
-static bool has_rule(const LocalNames *names, const char *name)
+static int has_rule(const LocalNames *names, const char *name)
 {
-    return (names->root && text_equal_nocase(name, "root")) || find(names->aliases, name) ||
-           (text_equal_nocase(name, "postmaster") && has_rule(names, "root"));
+    Alias *alias;
+    int r;
+
+    if (names->root && text_equal_nocase(name, "root"))
+        return 1;
+    r = find(names->aliases, name, &alias);
+    if (r < 0 || alias)
+        return r < 0 ? r : 1;
+    return text_equal_nocase(name, "postmaster") ? has_rule(names, "root") : 0;
 }
 
 /* The rule for every name that has none. */
 static Alias *find_rest(const LocalNames *names)
 {
-    return find(names->aliases, "*");
+    return names->aliases ? aliases_find_folded(names->aliases, "*") : NULL;
 }
 
 /* Whether a name is followed that stands alone, or at a domain of this machine. What the rest's
  * rule says is not said of mailboxes that the relay may know, at a domain with a dot. */
-static bool is_followed(const LocalNames *names, const char *name, const char *domain)
+static int is_followed(const LocalNames *names, const char *name, const char *domain)
 {
-    return has_rule(names, name) || (!(domain && strchr(domain, '.')) && find_rest(names));
+    int r = has_rule(names, name);
+
+    return r != 0 ? r : !(domain && strchr(domain, '.')) && find_rest(names);
+}
+
+/* The name of this machine that the address is followed as; NULL: it is not. Caller frees. 0 or
+ * -ENOMEM. */
+static int find_name(const LocalNames *names, const char *address, char **ret)
+{
+    const char *domain = address_domain(address);
+    _cleanup_free_
+    char *local = NULL;
+    int r;
+
+    *ret = NULL;
+    if (domain && !is_own(names, domain))
+        return 0;
+    local = domain ? strndup(address, (size_t)(domain - 1 - address)) : strdup(address);
+    if (!local)
+        return -ENOMEM;
+    r = domain ? is_followed(names, local, domain) : 1;
+    if (r > 0)
+        *ret = TAKE_PTR(local);
+    return MIN(r, 0);
 }
 
 static int follow_address(Way *way, const OneAddress *one)
 {
     _cleanup_free_
-    char *local = one->is_bare ? strdup(one->address) : own_local_part(way->names, one->address);
+    char *name = NULL;
+    int r = find_name(way->names, one->address, &name);
 
-    if (one->is_bare && !local)
-        return -ENOMEM;
-    if (!local || (!one->is_bare && !is_followed(way->names, local, address_domain(one->address))))
+    if (r < 0)
+        return r;
+    if (!name)
         return add_address(way, one->address);
-    if (aliases_is_same(local, way->name)) {
+    r = aliases_is_same(name, way->name);
+    if (r > 0)
         way->left_out++;
-        return 0;
-    }
-    return add_name(way->names, way, way->envelope, local, way->parameters, way->failure);
+    return r != 0 ? MIN(r, 0)
+                  : add_name(way->names, way, way->envelope, name, way->parameters, way->failure);
 }
 
 /* What is wrong with a line of the file itself, aliases_check() tells. */
@@ -393,7 +256,7 @@ static int note_mistake(Buffer *wrong, Failure *f, int result)
     if (result != -EINVAL || !wrong)
         return result;
     if (f->number != ERROR_NO_RECIPIENT)
-        r = buffer_appendf(wrong, "%s\n", failure_text(f));
+        r = f->text ? buffer_appendf(wrong, "%s\n", f->text) : -ENOMEM;
     failure_done(f);
     return r;
 }
@@ -434,9 +297,11 @@ static int follow_rule(Way *way, const char *targets)
     size_t depth = 0;
     int r;
 
-    for (const Way *at = way->from; at; at = at->from, depth++)
-        if (aliases_is_same(at->name, way->name))
-            return fail_loop(way);
+    for (const Way *at = way->from; at; at = at->from, depth++) {
+        r = aliases_is_same(at->name, way->name);
+        if (r != 0)
+            return r < 0 ? r : fail_loop(way);
+    }
     if (depth >= DEPTH_MAX)
         return refuse(way, way->name, "which is behind too many other names; name an address");
     if (was_followed(way))
@@ -488,6 +353,7 @@ static int add_name(const LocalNames *names, const Way *from, Envelope *e, const
     const char *parameters, Failure *f)
 {
     bool is_root = names->root && text_equal_nocase(name, "root");
+    int r;
     Way way = {.names = names,
         .envelope = e,
         .parameters = parameters,
@@ -501,11 +367,13 @@ static int add_name(const LocalNames *names, const Way *from, Envelope *e, const
         names->aliases->n_included = 0;
     if (is_root)
         return follow_rule(&way, names->root);
-    way.alias = find(names->aliases, name);
-    if (way.alias)
+    r = find(names->aliases, name, &way.alias);
+    if (r >= 0 && way.alias)
         return follow_rule(&way, way.alias->targets);
-    if (text_equal_nocase(name, "postmaster") && has_rule(names, "root"))
-        return add_name(names, from, e, "root", parameters, f);
+    if (r >= 0 && text_equal_nocase(name, "postmaster"))
+        r = has_rule(names, "root");
+    if (r != 0)
+        return r < 0 ? r : add_name(names, from, e, "root", parameters, f);
     way.alias = find_rest(names);
     if (way.alias && !has_followed(from, way.alias)) {
         way.name = way.alias->name;
@@ -543,19 +411,23 @@ static void begin(Aliases *a)
 int local_names_add(
     const LocalNames *names, Envelope *e, const char *address, const char *parameters, Failure *f)
 {
+    _cleanup_envelope_ Envelope found = {0};
     _cleanup_free_
-    char *own = own_local_part(names, address), *all = NULL;
-    const char *local = address_domain(address) ? own : address;
-    int r = 0;
+    char *name = NULL, *all = NULL;
+    int r = find_name(names, address, &name);
 
-    if (!local || (own && !is_followed(names, own, address_domain(address))))
+    if (r >= 0 && !name)
         return envelope_add_recipient(e, address, parameters, f);
-    if (parameters && !(all = strdup(parameters)))
-        return -ENOMEM;
-    if (is_followed(names, local, NULL))
+    if (r >= 0 && parameters && !(all = strdup(parameters)))
+        r = -ENOMEM;
+    if (r >= 0)
+        r = is_followed(names, name, NULL);
+    if (r > 0)
         r = add_original(names, address, &all);
     begin(names->aliases);
-    return r < 0 ? r : add_name(names, NULL, e, local, all, f);
+    if (r >= 0)
+        r = add_name(names, NULL, &found, name, all, f);
+    return r < 0 ? r : envelope_add_all(e, &found, f);
 }
 
 static int check_name(const LocalNames *names, const char *name, Failure *f)

@@ -14,7 +14,7 @@
 #include "message/envelope.h"
 
 #define ALIASES_MAX ((size_t)4 * 1024 * 1024) /* bytes of the file, and of those it includes */
-#define ALIASES_RECIPIENTS_MAX 1000           /* that the recipients of one message become */
+#define ALIASES_RECIPIENTS_MAX 1000           /* that a name may stand for */
 
 typedef struct Aliases Aliases;
 
@@ -44,10 +44,10 @@ typedef struct LocalNames {
 } LocalNames;
 
 /* Adds that recipient, or those that a rule has for it, to the envelope, with the parameters and
- * ORCPT (RFC 3461, 4.2), nobody twice. `address` is a local part alone, or has a domain: of this
- * machine, where a rule is looked for and need not be there; or any other, which stays.
- * 0; -EINVAL with a Failure that says what is to be done: there is no rule, or it cannot be
- * followed; -ENOMEM. */
+ * ORCPT (RFC 3461, 4.2), nobody twice: all of them, or where that fails, none. `address` is a local
+ * part alone, or has a domain: of this machine, where a rule is looked for and need not be there;
+ * or any other, which stays. 0; -EINVAL with a Failure that says what is to be done: there is no
+ * rule, or it cannot be followed; -ENOMEM. */
 int local_names_add(
     const LocalNames *names, Envelope *e, const char *address, const char *parameters, Failure *f);
 

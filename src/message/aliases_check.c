@@ -42,12 +42,14 @@ static int check_element(void *user, const char *text, size_t n)
 /* `one` is the rule for a name in front of it; NULL: there is none. 0 or -ENOMEM. */
 static int check_alias(const Alias *alias, const Alias *one, Buffer *wrong)
 {
-    int r;
+    int r = one && one->name && alias->name ? aliases_is_same(one->name, alias->name) : 0;
 
+    if (r < 0)
+        return r;
     if (!alias->name)
         return buffer_appendf(
             wrong, "line %zu is none of aliases; write NAME: ADDRESS, ...\n", alias->line);
-    if (one && one->name && aliases_is_same(one->name, alias->name))
+    if (r > 0)
         return buffer_appendf(wrong,
             "line %zu has a second rule for %s, which counts for nothing beside line %zu\n",
             alias->line, alias->name, one->line);

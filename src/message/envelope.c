@@ -13,13 +13,17 @@
 
 #define SMALL_LIST 8 /* recipients that are compared one by one: no table is made for them */
 
+static void recipient_done(EnvelopeRecipient *recipient)
+{
+    free(recipient->address);
+    free(recipient->mailbox);
+    free(recipient->parameters);
+}
+
 void envelope_done(Envelope *e)
 {
-    for (size_t i = 0; i < e->n_recipients; i++) {
-        free(e->recipients[i].address);
-        free(e->recipients[i].mailbox);
-        free(e->recipients[i].parameters);
-    }
+    for (size_t i = 0; i < e->n_recipients; i++)
+        recipient_done(&e->recipients[i]);
     free(e->recipients);
     free(e->slots);
     free(e->sender);
@@ -124,6 +128,12 @@ size_t envelope_find(const Envelope *e, const char *mailbox)
     return found ? (size_t)(found - e->recipients) : SIZE_MAX;
 }
 
+static void fill_slots(Envelope *e)
+{
+    for (size_t i = 0; i < e->n_recipients; i++)
+        *find_slot(e, envelope_mailbox(&e->recipients[i])) = (uint32_t)i + 1;
+}
+
 /* Makes room for one more recipient; the table, once there is one, stays at most half full. */
 static int grow(Envelope *e)
 {
@@ -149,8 +159,7 @@ static int grow(Envelope *e)
         free(e->slots);
         e->slots = slots;
         e->n_slots = allocated * 2;
-        for (size_t i = 0; i < e->n_recipients; i++)
-            *find_slot(e, envelope_mailbox(&e->recipients[i])) = (uint32_t)i + 1;
+        fill_slots(e);
     }
     e->allocated = allocated;
     return 0;
@@ -172,7 +181,6 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
         r = address_to_ascii_domain(address, &mailbox);
     if (r < 0)
         return r;
-    e->needs_utf8 = e->needs_utf8 || address_needs_utf8(address);
     known = find_recipient(e, mailbox ?: address);
     if (known) {
         if (!known->parameters)
@@ -185,10 +193,38 @@ int envelope_add_recipient(Envelope *e, const char *address, const char *paramet
         return r;
     if (e->slots)
         *find_slot(e, mailbox ?: address) = (uint32_t)e->n_recipients + 1;
+    e->needs_utf8 = e->needs_utf8 || address_needs_utf8(address);
     e->recipients[e->n_recipients++] = (EnvelopeRecipient){.address = TAKE_PTR(copy),
         .mailbox = TAKE_PTR(mailbox),
         .parameters = TAKE_PTR(copied_parameters)};
     return 0;
+}
+
+/* Takes back those that were added last. */
+static void keep_first(Envelope *e, size_t n)
+{
+    while (e->n_recipients > n)
+        recipient_done(&e->recipients[--e->n_recipients]);
+    if (!e->slots)
+        return;
+    memset(e->slots, 0, e->n_slots * sizeof(*e->slots));
+    fill_slots(e);
+}
+
+int envelope_add_all(Envelope *e, const Envelope *others, Failure *f)
+{
+    size_t before = e->n_recipients;
+    bool needs_utf8 = e->needs_utf8;
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < others->n_recipients; i++)
+        r = envelope_add_recipient(
+            e, others->recipients[i].address, others->recipients[i].parameters, f);
+    if (r < 0) {
+        keep_first(e, before);
+        e->needs_utf8 = needs_utf8;
+    }
+    return r;
 }
 
 int envelope_inherit_sender(Envelope *e, const char *parameters, Failure *f)

@@ -53,6 +53,9 @@ int envelope_set_lane(Envelope *e, const char *text, size_t n, Failure *f);
  * or A-labels, only gives its parameters to one that had none. -EINVAL with a Failure; -ENOMEM. */
 int envelope_add_recipient(Envelope *e, const char *address, const char *parameters, Failure *f);
 
+/* Adds each of those, or where that fails, none. -EINVAL with a Failure; -ENOMEM. */
+int envelope_add_all(Envelope *e, const Envelope *others, Failure *f);
+
 /* Parameters that a field gives which another sender, or other recipients, take the place of: they
  * stay, unless those that were asked for say something of the same keyword. A recipient's stay with
  * its address, and are nobody's where it is none any more; a sender's are said of the whole

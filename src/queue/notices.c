@@ -54,16 +54,16 @@ static const char *find_host(const Config *config, const char *relay)
     return found && !strchr(found->host, '/') ? found->host : NULL;
 }
 
-static Fate *find_fate(const Fates *fates, const char *address)
+/* NULL: of whom an operator has taken out of the message. 0 or -ENOMEM. */
+static int find_fate(const Fates *fates, const char *address, Fate **ret)
 {
     _cleanup_free_
     char *mailbox = NULL;
-    size_t i;
+    int r = address_to_ascii_domain(address, &mailbox);
+    size_t i = r < 0 ? SIZE_MAX : envelope_find(fates->envelope, mailbox ?: address);
 
-    if (address_to_ascii_domain(address, &mailbox) < 0)
-        return NULL;
-    i = envelope_find(fates->envelope, mailbox ?: address);
-    return i < fates->envelope->n_recipients ? &fates->list[i] : NULL;
+    *ret = i < fates->envelope->n_recipients ? &fates->list[i] : NULL;
+    return r;
 }
 
 /* A new life: those who failed in a former one have been told of. */
@@ -82,14 +82,15 @@ static int note(void *user, const SpoolVerdict *verdict)
     Fates *fates = user;
     Fate *fate;
     size_t n;
+    int r;
 
     if (!verdict) {
         forget(fates);
         return 0;
     }
-    fate = find_fate(fates, verdict->recipient);
-    if (!fate)
-        return 0; /* whom an operator has taken out of the message */
+    r = find_fate(fates, verdict->recipient, &fate);
+    if (r < 0 || !fate)
+        return r;
     fate->delivered = fate->delivered || verdict->delivered;
     free(fate->text);
     n = strlen(verdict->enhanced) + 1;

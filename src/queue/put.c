@@ -23,6 +23,8 @@ void queue_target_look(QueueTarget *target)
 void queue_target_done(QueueTarget *target)
 {
     free(target->directory);
+    if (target->database)
+        explicit_bzero(target->database, strlen(target->database));
     free(target->database);
     free(target->socket);
     (void)sender_rules_unref(target->senders);

@@ -165,7 +165,8 @@ typedef struct SourceOps {
     void (*flush)(
         Source *source); /* everything that waits for a time is due, and looked for anew */
     /* A few lines that the engine wants to find again after a restart, as far as that is cheap: not
-     * synced. NULL: nothing is kept. 0 or a negative errno. */
+     * synced. NULL: nothing is kept. 0 or a negative errno; -EAGAIN: they are not known yet,
+     * wake() comes when they are, and take() gives nothing before. */
     int (*keep)(Source *source, const void *data, size_t n);
     int (*kept)(Source *source, Buffer *out);
     void (*figures)(const Source *source, SourceFigures *ret);

@@ -87,8 +87,6 @@ static int check_host(Draft *draft, size_t relay)
             config->name = NULL;
         return config->name ? 0 : -ENOMEM;
     }
-    if (is_set(draft, relay, "host"))
-        return 0; /* has been told: it was set, to something wrong */
     r = draft_mistake(draft, draft->relays[relay].group, draft_label(draft, NULL, relay, label),
         "no mail server is specified; set host");
     draft->number = ERROR_NO_MAIL_SERVER;
@@ -118,6 +116,14 @@ static int check_family(Draft *draft, size_t relay, const char *name, const char
         "\"%s\" is an IPv%d address, and ip_version = %d (UseIPv6) allows IPv%d only; leave "
         "ip_version out, or name an address of that kind",
         host, family, (int)version, only);
+}
+
+static int check_families(Draft *draft, size_t relay)
+{
+    const RelayConfig *config = draft->config->relays[relay];
+    int r = check_family(draft, relay, "host", config->host);
+
+    return r == 0 ? check_family(draft, relay, "local_host", config->local_host) : r;
 }
 
 /* LMTP answers for each recipient once the content is there: who was taken by then has it. */
@@ -337,54 +343,55 @@ static int check_restraint(Draft *draft, size_t place)
         draft, SECTION_RELAYS, place, relay->message_rate, relay->recipient_rate, relay->quiet);
 }
 
-static int check_relay(Draft *draft, size_t relay)
+static int check_holds(Draft *draft, size_t relay)
 {
     const RelayConfig *config = draft->config->relays[relay];
-    int r;
 
-    if (!config->host) /* what is set with it has nothing to be held against */
-        return check_host(draft, relay);
+    if (config->hold_max >= config->hold_first)
+        return 0;
+    return draft_mistake_in(draft,
+        relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,
+        "hold_max is shorter than hold_first; make it at least as long");
+}
+
+static const struct {
+    int (*check)(Draft *draft, size_t relay);
+    bool alone; /* of one setting by itself; others are of one beside another */
+} relay_checks[] = {
+    {check_proxy, false},
+    {check_host, true},
+    {check_files, true},
+    {check_secrets, true},
+    {check_name, true},
+    {check_families, false},
+    {check_protocol, false},
+    {check_local_port, false},
+    {check_auth, false},
+    {check_clear, false},
+    {check_kerberos, false},
+    {check_oauth, false},
+    {check_hello, true},
+    {check_pin, false},
+    {check_client_certificate, false},
+    {check_tls, false},
+    {check_restraint, true},
+    {check_holds, false},
+};
+
+/* What could not be read has been told: what stands beside it would be told for the same reason. */
+static int check_relay(Draft *draft, size_t relay)
+{
+    bool wrong = draft_is_wrong_at(draft, SECTION_RELAYS, relay);
+    int r = 0;
+
+    if (!draft->config->relays[relay]
+             ->host) /* what is set with it has nothing to be held against */
+        return wrong ? 0 : check_host(draft, relay);
     resolve_tls(draft, relay);
     resolve_keepalive(draft, relay);
-    r = check_proxy(draft, relay);
-    if (r == 0)
-        r = check_host(draft, relay);
-    if (r == 0)
-        r = check_files(draft, relay);
-    if (r == 0)
-        r = check_secrets(draft, relay);
-    if (r == 0)
-        r = check_name(draft, relay);
-    if (r == 0)
-        r = check_family(draft, relay, "host", config->host);
-    if (r == 0)
-        r = check_family(draft, relay, "local_host", config->local_host);
-    if (r == 0)
-        r = check_protocol(draft, relay);
-    if (r == 0)
-        r = check_local_port(draft, relay);
-    if (r == 0)
-        r = check_auth(draft, relay);
-    if (r == 0)
-        r = check_clear(draft, relay);
-    if (r == 0)
-        r = check_kerberos(draft, relay);
-    if (r == 0)
-        r = check_oauth(draft, relay);
-    if (r == 0)
-        r = check_hello(draft, relay);
-    if (r == 0)
-        r = check_pin(draft, relay);
-    if (r == 0)
-        r = check_client_certificate(draft, relay);
-    if (r == 0)
-        r = check_tls(draft, relay);
-    if (r == 0)
-        r = check_restraint(draft, relay);
-    if (r == 0 && config->hold_max < config->hold_first)
-        r = draft_mistake_in(draft,
-            relay_setting(is_set(draft, relay, "hold_max") ? "hold_max" : "hold_first"), relay,
-            "hold_max is shorter than hold_first; make it at least as long");
+    for (size_t i = 0; r == 0 && i < ELEMENTSOF(relay_checks); i++)
+        if (relay_checks[i].alone || !wrong)
+            r = relay_checks[i].check(draft, relay);
     return r;
 }
 
@@ -393,7 +400,7 @@ static int check_retry(Draft *draft)
     const RetryConfig *retry = &draft->config->retry;
     const Setting *setting = setting_find(SECTION_RETRY, "max");
 
-    if (retry->max >= retry->first)
+    if (retry->max >= retry->first || draft_is_wrong(draft, SECTION_RETRY))
         return 0;
     if (!draft_origin(draft, setting, 0)->file)
         setting = setting_find(SECTION_RETRY, "first");
@@ -485,10 +492,12 @@ int check_settings(Draft *draft)
 {
     int r = check_retry(draft) ?: check_bounce(draft) ?: check_alarm(draft) ?: check_database(draft) ?: check_directory_is_known(draft) ?: check_charset(draft)
             ?: check_local(draft);
+    bool routes_are_read =
+        !draft_is_wrong(draft, SECTION_RELAYS) && !draft_is_wrong(draft, SECTION_ROUTES);
 
     for (size_t i = 0; r == 0 && i < draft->config->n_relays; i++)
         r = check_relay(draft, i);
-    if (r == 0 && draft->config->n_relays > 0)
+    if (r == 0 && draft->config->n_relays > 0 && routes_are_read)
         r = check_routes(draft);
     if (r == 0)
         r = check_lanes(draft);

@@ -13,6 +13,8 @@ static int check_name(Draft *draft, size_t place)
     const Setting *setting = setting_find(SECTION_LANES, "name");
     _cleanup_failure_ Failure why = {0};
 
+    if (!name && draft_is_wrong_at(draft, SECTION_LANES, place))
+        return 0; /* it may be what could not be read */
     if (!name)
         return draft_mistake_in(draft, setting, place,
             "is not set; write the lane's name, as X-Outbox-Lane and --lane have it");

@@ -180,6 +180,7 @@ static int check_exceptions(Draft *draft, size_t relay)
     RelayConfig *config = draft->config->relays[relay];
     char entry[PROXY_ENTRY_MAX];
     const char *list = config->proxy_exceptions, *why;
+    int r;
 
     if (!list)
         return 0;
@@ -189,9 +190,9 @@ static int check_exceptions(Draft *draft, size_t relay)
             "\"%s\" %s; it takes names, *.example.com, addresses and networks such as "
             "192.0.2.0/24, with ; between them",
             entry, why);
-    if (config->host && proxy_exceptions_have(list, config->host, config->port, false))
-        config->proxy_bypassed = true;
-    return 0;
+    r = config->host ? proxy_exceptions_have(list, config->host, config->port, false) : 0;
+    config->proxy_bypassed = config->proxy_bypassed || r > 0;
+    return MIN(r, 0);
 }
 
 /* Whoever has turned the proxy off, or takes one where there is one, may leave the rest. */

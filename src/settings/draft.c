@@ -124,6 +124,35 @@ static DraftPlace *place_of(const Draft *draft, SettingSection section, size_t p
     return section == SECTION_ROUTES ? &draft->routes[place] : &draft->lanes[place];
 }
 
+static bool *wrong_at(const Draft *draft, SettingSection section, size_t place)
+{
+    if (!section_is_list(section) || place >= value_groups(draft->config, section))
+        return NULL;
+    return section == SECTION_RELAYS ? &draft->relays[place].wrong
+                                     : &place_of(draft, section, place)->wrong;
+}
+
+void draft_note_wrong(Draft *draft, SettingSection section, size_t place)
+{
+    bool *wrong = wrong_at(draft, section, place);
+
+    draft->wrong[section] = true;
+    if (wrong)
+        *wrong = true;
+}
+
+bool draft_is_wrong_at(const Draft *draft, SettingSection section, size_t place)
+{
+    const bool *wrong = wrong_at(draft, section, place);
+
+    return draft->wrong[SECTION_ANY] || (wrong ? *wrong : draft->wrong[section]);
+}
+
+bool draft_is_wrong(const Draft *draft, SettingSection section)
+{
+    return draft->wrong[SECTION_ANY] || draft->wrong[section];
+}
+
 static size_t first_of(SettingSection section)
 {
     size_t n, first = 0;
@@ -178,13 +207,16 @@ int draft_set(Draft *draft, const Setting *setting, const char *name, size_t rel
         return draft_mistake_in(draft, setting, relay,
             "is set a second time in line %u; leave one of the two out", origin.line);
     *former = origin;
-    if (draft->n_mistakes > MISTAKES_MAX)
+    if (draft->n_mistakes > MISTAKES_MAX) {
+        draft_note_wrong(draft, setting->section, relay);
         return 0; /* nobody hears of more, and what was meant is dear to find */
+    }
     r = component_value(setting, name, group, &kind, text, &own, &f);
     if (r == 0)
         r = value_parse(setting, kind, own ?: text, directory, group, &f);
     if (r != -EINVAL)
         return r;
+    draft_note_wrong(draft, setting->section, relay);
     r = draft_mistake_in(draft, setting, relay, "%s", failure_text(&f));
     draft->number = f.number ?: ERROR_CONFIGURATION;
     return r;

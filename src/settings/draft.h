@@ -27,6 +27,7 @@ typedef struct Origin {
 typedef struct DraftRelay {
     Origin group;                  /* where the relay begins */
     Origin settings[SETTINGS_MAX]; /* by setting_index() */
+    bool wrong;                    /* as in DraftPlace */
 } DraftRelay;
 
 #define PLACE_SETTINGS_MAX 8 /* rows of a rule or a lane, at most */
@@ -35,15 +36,17 @@ typedef struct DraftRelay {
 typedef struct DraftPlace {
     Origin group;
     Origin settings[PLACE_SETTINGS_MAX]; /* by their place among the rows of the section */
+    bool wrong;                          /* something in it could not be read */
 } DraftPlace;
 
 typedef struct Draft {
     Config *config;
     const char *directory; /* relative paths of the file are taken from here, or NULL */
     Origin settings[SETTINGS_MAX];
-    DraftRelay *relays;  /* as config->relays */
-    DraftPlace *routes;  /* as config->routes */
-    DraftPlace *lanes;   /* as config->lanes */
+    DraftRelay *relays;          /* as config->relays */
+    DraftPlace *routes;          /* as config->routes */
+    DraftPlace *lanes;           /* as config->lanes */
+    bool wrong[SECTION_MAX + 1]; /* by section: something in it could not be read */
     bool is_program;     /* overrides are a program's, not a command line's: secrets may be */
     const Setting *only; /* this one is wanted alone, without a word about others; NULL: all */
     bool only_section;   /* what is wanted alone is all of that one's section */
@@ -70,11 +73,19 @@ int draft_add_route(Draft *draft, Origin group);
 /* Appends a lane with default settings. */
 int draft_add_lane(Draft *draft, Origin group);
 
-/* Whether that setting is to be looked at. */
 /* Whether a mistake in it is not told: it is one that is wanted beside another. */
 bool draft_is_spare(const Draft *draft, const Setting *setting);
 
+/* Whether that setting is to be looked at. */
 bool draft_wants(const Draft *draft, const Setting *setting);
+
+/* Something in the section (SECTION_ANY: nobody knows where), at that place of a list, could not be
+ * read and was told: what goes with it is not held against it, for one mistake is told once. */
+void draft_note_wrong(Draft *draft, SettingSection section, size_t place);
+
+/* Whether that is so: there, or anywhere in the section. */
+bool draft_is_wrong_at(const Draft *draft, SettingSection section, size_t place);
+bool draft_is_wrong(const Draft *draft, SettingSection section);
 
 /* Sets a setting of a section, or of relay or rule `relay`, that `name` was written for; an origin
  * outside a file ("--set") takes no `directory`. */

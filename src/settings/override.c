@@ -75,18 +75,22 @@ int override_settings(Draft *draft, const char *const *overrides)
 
     for (; overrides && *overrides && r == 0; overrides++) {
         const char *equals = strchr(*overrides, '=');
+        unsigned before = draft->n_mistakes;
         _cleanup_free_
         char *name = NULL;
 
         if (!equals || equals == *overrides) {
             r = draft_mistake(
                 draft, origin_of(draft), equals ? "=" : *overrides, "is not NAME=VALUE");
+            draft_note_wrong(draft, SECTION_ANY, 0);
             continue;
         }
         name = strndup(*overrides, (size_t)(equals - *overrides));
         if (!name)
             return -ENOMEM;
         r = apply(draft, name, equals + 1);
+        if (draft->n_mistakes > before) /* what it was for may be set nowhere */
+            draft_note_wrong(draft, SECTION_ANY, 0);
     }
     return r;
 }

@@ -2,6 +2,7 @@
 #include "settings/proxy.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,9 +251,10 @@ static bool fits_name(const char *entry, const char *host, bool domains)
 static char *normalize(const char *name)
 {
     char *ascii = NULL;
+    int r = domain_to_ascii(name, &ascii);
     size_t n;
 
-    if (domain_to_ascii(name, &ascii) < 0)
+    if (r < 0 && r != -ENOMEM)
         ascii = strdup(name);
     n = ascii ? strlen(ascii) : 0;
     if (n > 1 && ascii[n - 1] == '.')
@@ -260,7 +262,7 @@ static char *normalize(const char *name)
     return ascii;
 }
 
-static bool fits_entry(const Entry *entry, const char *host, uint16_t port, bool domains)
+static int fits_entry(const Entry *entry, const char *host, uint16_t port, bool domains)
 {
     Address address = unmap(parse_address(host));
     _cleanup_free_
@@ -275,18 +277,19 @@ static bool fits_entry(const Entry *entry, const char *host, uint16_t port, bool
     name = normalize(host);
     wanted = normalize(entry->host);
     /* A name is compared with names; digits of an address are no domain. */
-    return name && wanted && fits_name(wanted, name, domains && address.family == 0);
+    return name && wanted ? fits_name(wanted, name, domains && address.family == 0) : -ENOMEM;
 }
 
-bool proxy_exceptions_have(const char *list, const char *host, uint16_t port, bool domains)
+int proxy_exceptions_have(const char *list, const char *host, uint16_t port, bool domains)
 {
+    int r = 0;
     size_t n;
 
-    for (list = next_entry(list, &n); list; list = next_entry(list + n, &n)) {
+    for (list = next_entry(list, &n); list && r == 0; list = next_entry(list + n, &n)) {
         Entry entry;
 
-        if (!parse_entry(list, n, &entry) && fits_entry(&entry, host, port, domains))
-            return true;
+        if (!parse_entry(list, n, &entry))
+            r = fits_entry(&entry, host, port, domains);
     }
-    return false;
+    return r;
 }

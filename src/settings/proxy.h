@@ -21,5 +21,6 @@ const char *proxy_exceptions_check(const char *list, char entry[static PROXY_ENT
  * below), any other pattern with "*", "192.0.2.1", "192.0.2.0/24", "2001:db8::/32", "<local>"
  * (names without a dot), each with ":PORT" behind it where it is for that port alone. An address or
  * network is compared with a relay that is written as an address. With `domains` a name stands for
- * all below it, too, as in no_proxy. */
-bool proxy_exceptions_have(const char *list, const char *host, uint16_t port, bool domains);
+ * all below it, too, as in no_proxy. 1, 0 or
+ * -ENOMEM. */
+int proxy_exceptions_have(const char *list, const char *host, uint16_t port, bool domains);

@@ -52,14 +52,15 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A copy with its percent-encoding undone (RFC 3986, 2.1). NULL: it cannot be, or memory is short.
- */
-static char *decode(const char *text, size_t n)
+/* A copy with its percent-encoding undone (RFC 3986, 2.1). -EINVAL: it cannot be. */
+static int decode(const char *text, size_t n, char **ret)
 {
     char *copy = malloc(n + 1);
     size_t used = 0;
 
-    for (size_t i = 0; copy && i < n; i++) {
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
         int high = text[i] == '%' && i + 2 < n ? hex_digit(text[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
 
@@ -68,13 +69,13 @@ static char *decode(const char *text, size_t n)
         if ((unsigned char)copy[used] < 0x20 || copy[used] == 0x7f) {
             explicit_bzero(copy, n + 1);
             free(copy);
-            return NULL;
+            return -EINVAL;
         }
         used++;
     }
-    if (copy)
-        copy[used] = '\0';
-    return copy;
+    copy[used] = '\0';
+    *ret = copy;
+    return 0;
 }
 
 typedef struct Url {
@@ -93,43 +94,47 @@ static void url_done(Url *url)
     free(url->host);
 }
 
-static bool take_scheme(const char **text, Url *url)
+static int take_scheme(const char **text, Url *url)
 {
     const char *end = strstr(*text, "://");
 
     url->scheme = &schemes[0];
     if (!end)
-        return true;
+        return 0;
     url->scheme = NULL;
     for (size_t i = 0; i < ELEMENTSOF(schemes); i++)
         if (strlen(schemes[i].name) == (size_t)(end - *text) &&
             text_starts_nocase(*text, schemes[i].name))
             url->scheme = &schemes[i];
     *text = end + 3;
-    return url->scheme;
+    return url->scheme ? 0 : -EINVAL;
 }
 
-static bool take_login(const char **text, size_t *n, Url *url)
+static int take_login(const char **text, size_t *n, Url *url)
 {
     const char *end = memrchr(*text, '@', *n), *colon;
+    int r;
 
     if (!end)
-        return true;
+        return 0;
     colon = memchr(*text, ':', (size_t)(end - *text));
-    url->user = decode(*text, (size_t)((colon ?: end) - *text));
-    if (colon)
-        url->password = decode(colon + 1, (size_t)(end - colon - 1));
+    r = decode(*text, (size_t)((colon ?: end) - *text), &url->user);
+    if (r >= 0 && colon)
+        r = decode(colon + 1, (size_t)(end - colon - 1), &url->password);
+    if (r < 0)
+        return r;
     *n -= (size_t)(end + 1 - *text);
     *text = end + 1;
-    if (url->user && !*url->user && !colon) { /* as if it were not there: "http://@host" */
-        free(url->user);
-        url->user = NULL;
-        return true;
-    }
-    return url->user && *url->user && (url->password || !colon);
+    if (*url->user)
+        return 0;
+    if (colon)
+        return -EINVAL;
+    free(url->user); /* as if it were not there: "http://@host" */
+    url->user = NULL;
+    return 0;
 }
 
-static bool take_host(const char *text, size_t n, Url *url)
+static int take_host(const char *text, size_t n, Url *url)
 {
     const char *bracket = n > 0 && text[0] == '[' ? memchr(text, ']', n) : NULL;
     const char *from = bracket ?: text;
@@ -140,27 +145,30 @@ static bool take_host(const char *text, size_t n, Url *url)
     char *end = NULL;
     unsigned long port = 0;
 
-    if (!whole || !*whole || host_check(whole))
-        return false;
+    if (!whole)
+        return -ENOMEM;
+    if (!*whole || host_check(whole))
+        return -EINVAL;
     if (colon) {
         port = strtoul(colon + 1, &end, 10);
         if (colon[1] < '0' || colon[1] > '9' || end != text + n || port == 0 || port > UINT16_MAX)
-            return false;
+            return -EINVAL;
     }
     url->port = (unsigned)port;
     url->host = host_strip(whole);
-    return url->host;
+    return url->host ? 0 : -ENOMEM;
 }
 
-static bool parse(const char *text, Url *url)
+static int parse(const char *text, Url *url)
 {
-    size_t n;
+    int r = take_scheme(&text, url);
+    size_t n = strcspn(text, "/");
 
-    if (!take_scheme(&text, url))
-        return false;
-    n = strcspn(text, "/");
-    return text[n + strspn(text + n, "/")] == '\0' && take_login(&text, &n, url) &&
-           take_host(text, n, url);
+    if (r >= 0 && text[n + strspn(text + n, "/")] != '\0')
+        r = -EINVAL;
+    if (r >= 0)
+        r = take_login(&text, &n, url);
+    return r < 0 ? r : take_host(text, n, url);
 }
 
 /* A login in the URL takes the place of all that the settings have. */
@@ -190,13 +198,18 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
     _cleanup_(url_done) Url url = {0};
     char name[NAME_MAX_BYTES], other[NAME_MAX_BYTES];
     const char *value = NULL, *exceptions = variable("no_proxy", other);
+    int r = 0;
 
     for (size_t i = 0; !value && i < ELEMENTSOF(names); i++)
         value = variable(names[i], name);
-    if (!value || (exceptions && relay->host &&
-                      proxy_exceptions_have(exceptions, relay->host, relay->port, true)))
-        return 0;
-    if (!parse(value, &url))
+    if (value && exceptions && relay->host)
+        r = proxy_exceptions_have(exceptions, relay->host, relay->port, true);
+    if (!value || r != 0)
+        return MIN(r, 0);
+    r = parse(value, &url);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0)
         return failure_set(f, -EINVAL, ERROR_CONFIGURATION,
             "%s of the environment names no proxy that can be used; write it as "
             "http://HOST:PORT, https://, socks4://, socks4a://, socks5:// or socks5h://, with "
@@ -206,12 +219,12 @@ int proxy_environment_apply(RelayConfig *relay, Failure *f)
     return take_url(relay, &url);
 }
 
-bool proxy_environment_excepts(const char *host, uint16_t port)
+int proxy_environment_excepts(const char *host, uint16_t port)
 {
     char name[NAME_MAX_BYTES];
     const char *exceptions = variable("no_proxy", name);
 
-    return exceptions && proxy_exceptions_have(exceptions, host, port, true);
+    return exceptions ? proxy_exceptions_have(exceptions, host, port, true) : 0;
 }
 
 const char *proxy_environment_ignored(char entry[static PROXY_ENTRY_MAX])

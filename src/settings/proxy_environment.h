@@ -16,8 +16,8 @@
  * that names the variable and never its value; -ENOMEM. */
 int proxy_environment_apply(RelayConfig *relay, Failure *f);
 
-/* Whether no_proxy names it. */
-bool proxy_environment_excepts(const char *host, uint16_t port);
+/* Whether no_proxy names it: 1, 0 or -ENOMEM. */
+int proxy_environment_excepts(const char *host, uint16_t port);
 
 /* The first entry of no_proxy that is passed over because of its form, and what is wrong with it,
  * as proxy_exceptions_check() says it; NULL: there is none. */

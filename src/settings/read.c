@@ -116,7 +116,7 @@ static int read_value(Draft *draft, const Source *source, const Setting *row, si
                      "is a group or list; write one value");
 }
 
-static int read_group(Draft *draft, const Source *source, SettingSection section, size_t relay,
+static int read_members(Draft *draft, const Source *source, SettingSection section, size_t relay,
     config_setting_t *group)
 {
     char label[DRAFT_LABEL_MAX], number[VALUE_NUMBER_MAX];
@@ -144,6 +144,17 @@ static int read_group(Draft *draft, const Source *source, SettingSection section
         r = draft_unknown(draft, setting_origin(source, setting), section, label, name,
             value_text(setting, &kind, number) ?: "");
     }
+    return r;
+}
+
+static int read_group(Draft *draft, const Source *source, SettingSection section, size_t relay,
+    config_setting_t *group)
+{
+    unsigned before = draft->n_mistakes;
+    int r = read_members(draft, source, section, relay, group);
+
+    if (draft->n_mistakes > before)
+        draft_note_wrong(draft, section, relay);
     return r;
 }
 
@@ -208,16 +219,12 @@ static int unknown_section(Draft *draft, const config_setting_t *setting, Origin
         draft, origin, SECTION_MAX, name, name, value_text(setting, &kind, number) ?: "");
 }
 
-static int read_section(Draft *draft, const Source *source, config_setting_t *setting)
+static int read_known_section(
+    Draft *draft, const Source *source, SettingSection section, config_setting_t *setting)
 {
     const char *name = config_setting_name(setting);
-    SettingSection section = section_find(name);
     Origin origin = setting_origin(source, setting);
 
-    if (section == SECTION_ANY)
-        return unknown_section(draft, setting, origin);
-    if (draft->only && section != draft->only->section)
-        return 0;
     if (section == SECTION_RELAYS)
         return read_list(draft, source, &relay_list, setting);
     if (section == SECTION_ROUTES)
@@ -227,6 +234,21 @@ static int read_section(Draft *draft, const Source *source, config_setting_t *se
     if (!config_setting_is_group(setting))
         return draft_mistake(draft, origin, name, "is not a group; write %s = { ... };", name);
     return read_group(draft, source, section, 0, setting);
+}
+
+static int read_section(Draft *draft, const Source *source, config_setting_t *setting)
+{
+    SettingSection section = section_find(config_setting_name(setting));
+    unsigned before = draft->n_mistakes;
+    int r;
+
+    if (draft->only && section != SECTION_ANY && section != draft->only->section)
+        return 0;
+    r = section == SECTION_ANY ? unknown_section(draft, setting, setting_origin(source, setting))
+                               : read_known_section(draft, source, section, setting);
+    if (draft->n_mistakes > before)
+        draft_note_wrong(draft, section, SIZE_MAX); /* of a list: not in one place of it */
+    return r;
 }
 
 /* libconfig's words for what it found, with what is right. */

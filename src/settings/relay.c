@@ -66,6 +66,7 @@ int relay_take_proxy(RelayConfig *peer, const RelayConfig *relay)
 {
     const SecretSource *password = &relay->proxy_password;
     bool failed = false;
+    int r = 0;
 
     if (relay->proxy_type == PROXY_MODE_NONE)
         return 0;
@@ -90,11 +91,14 @@ int relay_take_proxy(RelayConfig *peer, const RelayConfig *relay)
     peer->proxy_tls_verify = relay->proxy_tls_verify;
     peer->proxy_tls_ca_file = copy(relay->proxy_tls_ca_file, &failed);
     peer->proxy_resolve = resolve_of(peer, relay);
-    peer->proxy_bypassed =
-        (relay->proxy_exceptions &&
-            proxy_exceptions_have(relay->proxy_exceptions, peer->host, peer->port, false)) ||
-        (relay->proxy_from_environment && proxy_environment_excepts(peer->host, peer->port));
-    return failed ? -ENOMEM : 0;
+    if (failed)
+        return -ENOMEM;
+    if (relay->proxy_exceptions)
+        r = proxy_exceptions_have(relay->proxy_exceptions, peer->host, peer->port, false);
+    if (r == 0 && relay->proxy_from_environment)
+        r = proxy_environment_excepts(peer->host, peer->port);
+    peer->proxy_bypassed = r > 0;
+    return MIN(r, 0);
 }
 
 bool relay_identity_is_token(const RelayConfig *relay)

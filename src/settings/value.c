@@ -30,26 +30,11 @@ static bool is_secret(SettingType type)
     return type == SETTING_SECRET || type == SETTING_HEADERS;
 }
 
-/* A host has no login: what stands there before an "@" may be a password, and is not shown. */
-static void hide_login(const Setting *setting, char *text)
-{
-    char *at = setting->type == SETTING_HOST ? strrchr(text, '@') : NULL, *start;
-
-    if (!at)
-        return;
-    start = strstr(text, "://");
-    start = start && start < at ? start + strlen("://") : text;
-    if (at - start >= 3) {
-        memcpy(start, "***", 3);
-        start += 3;
-    }
-    memmove(start, at, strlen(at) + 1);
-}
-
 static char *without_secrets(const Setting *setting, const char *text)
 {
     switch (setting->type) {
     case SETTING_URL: return url_shown(text);
+    case SETTING_HOST: return url_shown_host(text);
     case SETTING_CONNINFO: return conninfo_shown(text);
     default: return strdup(text);
     }
@@ -64,8 +49,6 @@ static int wrong(const Setting *setting, const Value *value, const char *what, F
     bool quoted = value->kind == VALUE_STRING || value->kind == VALUE_UNTYPED;
     int r = value_describe(setting, &right);
 
-    if (text)
-        hide_login(setting, text);
     if (text)
         shown = text_printable(text, strlen(text), 80);
     if (r < 0 || !shown)

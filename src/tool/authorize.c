@@ -118,7 +118,6 @@ int run_authorize(const Tool *tool, const Command *command, int argc, char **arg
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind > 1)

@@ -308,7 +308,6 @@ static int run_change(
     while (status == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
-        case 'h': return tool_help(command);
         case '?': return EX_USAGE;
         default: status = take_option(command, c, &changing);
         }

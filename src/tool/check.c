@@ -514,7 +514,6 @@ int run_check(const Tool *tool, const Command *command, int argc, char **argv)
         case CHECK_OPTION_AS_ME: choice = CHECK_AS_ME; break;
         case CHECK_OPTION_PROBE: asked.recipient = optarg; break;
         case CHECK_OPTION_FROM: asked.sender = strcmp(optarg, "<>") == 0 ? "" : optarg; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind > 1)

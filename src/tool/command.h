@@ -143,8 +143,8 @@ int tool_print_help(void);
 int tool_print_version(void);
 
 /* The next option of the command line, by the command's tables: its value, with `optarg`; -1 at the
- * end; or '?' for what is no option, after having said so. 'h', for --help, the caller answers with
- * tool_help(). */
+ * end; or '?' for what is no option, after having said so. A command is not run for 'h', --help,
+ * and 'V', --version (front.c). */
 int tool_getopt(const Command *command, int argc, char **argv);
 
 /* One of a table's options; NULL: it has none of that value. */
@@ -152,8 +152,8 @@ const ToolOption *tool_option_find(const ToolOption *options, int value);
 
 #define TOOL_LETTER_MAX 255
 
-/* Those that stand before the command, and the one that stands anywhere. */
-extern const ToolOption tool_options[], tool_option_help[];
+/* Those that stand before the command, and those that stand anywhere. */
+extern const ToolOption tool_options[], tool_option_about[];
 
 /* What the options before the command ask for. */
 typedef enum ToolRequest {

@@ -69,7 +69,8 @@ static const Command command_process = {
     .synopsis = "[OPTION...] [DIRECTORY]",
     .options = process_options,
     .notes = "Deferred messages are tried when their time has come. A daemon may work on the same "
-             "directory. A signal lets what is in flight end, a second one does not wait for it. "
+             "queue. Without a DIRECTORY it is that of the configuration, or its database. A "
+             "signal lets what is in flight end, a second one does not wait for it. "
              "Exit statuses: 0 all delivered, 69 some failed, 75 try again later.",
     .run = run_process,
 };

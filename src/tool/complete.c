@@ -356,7 +356,7 @@ static void complete(Line *line)
     } else if (line->word[0] == '-') {
         offer_options(line, line->command ? line->command->options : tool_options);
         offer_options(line, line->command ? line->command->shared : NULL);
-        offer_options(line, tool_option_help);
+        offer_options(line, tool_option_about);
     } else if (line->command) {
         offer_argument(line);
     } else {
@@ -387,10 +387,10 @@ int run_complete(_unused_ const Tool *tool, const Command *command, int argc, ch
 {
     _cleanup_(tool_done) Tool front = {0};
     Line line = {.tool = &front, .front = ""};
-    int c, place;
+    int place;
 
-    while ((c = tool_getopt(command, argc, argv)) >= 0)
-        return c == 'h' ? tool_help(command) : EX_USAGE;
+    if (tool_getopt(command, argc, argv) >= 0)
+        return EX_USAGE;
     if (argc - optind < 2)
         return tool_usage(command,
             "the words of a command line are wanted, and the last of them is "

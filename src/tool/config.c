@@ -55,7 +55,6 @@ int run_config(const Tool *tool, const Command *command, int argc, char **argv)
         case 'e': explain = true; break;
         case 'r': route = true; break;
         case 'l': lane = optarg; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (route || lane)

@@ -230,7 +230,6 @@ int run_database(const Tool *tool, const Command *command, int argc, char **argv
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'j': as_json = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (optind == argc)

@@ -482,7 +482,6 @@ int run_export(const Tool *tool, const Command *command, int argc, char **argv)
         case 'd': directory = optarg; break;
         case 'f': format = optarg; break;
         case 'j': export.json = true; break;
-        case 'h': return tool_help(command);
         case '?': return EX_USAGE;
         default: selects = true; status = selection_take(&export.selection, command, c, optarg);
         }

@@ -11,45 +11,64 @@
 #include "tool/sendmail.h"
 #include "tool/wrap.h"
 
-/* One that is in the library: only its help, and what is wrong with its options, is ours. */
-static int run_rest(const Tool *tool, const Command *command, int argc, char **argv)
+/* --help and --version are every command's, and answered here for all of them, as is what is wrong
+ * with the options. -1 where the command is to run, or an exit status. */
+static int answer(const Command *command, int argc, char **argv, int (*help)(const Command *))
 {
     int c;
 
-    while ((c = tool_getopt(command, argc, argv)) >= 0) {
-        if (c == 'h')
-            return tool_finish_output(tool_help(command));
-        if (c == '?')
-            return EX_USAGE;
-    }
-    return tool_run_rest(tool->argc, tool->argv);
+    optind = 0;
+    while ((c = tool_getopt(command, argc, argv)) >= 0)
+        switch (c) {
+        case 'h': return help(command);
+        case 'V': return tool_print_version();
+        case '?': return EX_USAGE;
+        default: break;
+        }
+    return -1;
+}
+
+static int help_on_all(const Command *command _unused_)
+{
+    return tool_print_help();
 }
 
 /* As --help, where people look for it. */
 static int run_help(int argc, char **argv)
 {
+    static const ToolOption none[] = {{0}};
+    static const Command command_help = {.name = "help", .options = none};
     const Command *command;
+    int status = answer(&command_help, argc, argv, help_on_all);
 
-    if (argc > 2)
-        return tool_usage(NULL, "%s: the name of one command at most is wanted", argv[2]);
-    if (argc < 2)
-        return tool_finish_output(tool_print_help());
-    command = tool_find_command(argv[1]);
-    return command ? tool_finish_output(tool_help(command)) : EX_USAGE;
+    if (status >= 0)
+        return status;
+    argv += optind;
+    if (argv[0] && argv[1])
+        return tool_usage(NULL, "%s: the name of one command at most is wanted", argv[1]);
+    if (!argv[0])
+        return tool_print_help();
+    command = tool_find_command(argv[0]);
+    return command ? tool_help(command) : EX_USAGE;
 }
 
 static int run_named(const Tool *tool, int argc, char **argv)
 {
     const Command *command;
+    int status;
 
     if (strcmp(argv[0], "help") == 0 && !tool->has_user)
-        return run_help(argc, argv);
+        return tool_finish_output(run_help(argc, argv));
     command = tool_find_command_of(tool, argv[0]);
     if (!command)
         return EX_USAGE;
+    status = answer(command, argc, argv, tool_help);
+    if (status >= 0)
+        return tool_finish_output(status);
+    if (!command->run)
+        return tool_run_rest(tool->argc, tool->argv);
     optind = 0; /* the command scans its options anew (getopt(3), notes) */
-    return command->run ? tool_finish_output(command->run(tool, command, argc, argv))
-                        : run_rest(tool, command, argc, argv);
+    return tool_finish_output(command->run(tool, command, argc, argv));
 }
 
 /* Who asked may never read the answer, or have asked for very much. */

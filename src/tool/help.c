@@ -103,7 +103,7 @@ int tool_print_help(void)
         printf("  %-13s %s\n", command->name, summary);
     puts("\nOptions:");
     print_options(tool_options, widest(tool_options) + 2);
-    print_options(tool_option_help, widest(tool_options) + 2);
+    print_options(tool_option_about, widest(tool_options) + 2);
     puts("\n`outbox help COMMAND` tells all about a command; outbox(1) is the manual.");
     return EX_OK;
 }
@@ -134,7 +134,7 @@ int tool_help(const Command *command)
     column += 2;
     printf("Usage: outbox %s %s\n\n%s.\n\n", command->name, command->synopsis, summary_of(command));
     print_options(command->options, column);
-    print_options(tool_option_help, column);
+    print_options(tool_option_about, column);
     if (command->shared) {
         putchar('\n');
         print_options(command->shared, column);

@@ -167,7 +167,7 @@ static int import_message(Import *import, ForeignMessage *message, char **ret_pa
         r = address(import, message, &start, r > 0, &addressed, f);
     if (r < 0 || import->dry)
         return r;
-    return tool_put(&import->target, &addressed, foreign_read, message, ret_path, f);
+    return put_message(&import->target, &addressed, foreign_read, message, ret_path, f);
 }
 
 /* Queued here it is; what goes wrong with the other file is told beside that. */
@@ -265,7 +265,6 @@ int run_import(const Tool *tool, const Command *command, int argc, char **argv)
         case 'n': import.dry = true; break;
         case 'r': import.removes = true; break;
         case 'j': import.json = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     status = queue_target_open(tool, directory, &import.target);

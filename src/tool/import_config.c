@@ -91,7 +91,6 @@ int run_import_config(_unused_ const Tool *tool, const Command *command, int arg
         switch (c) {
         case 'a': account = optarg; break;
         case 's': secrets = optarg; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     system = argv[optind] ? foreign_system_find(argv[optind]) : FOREIGN_SYSTEM_MAX;

@@ -321,7 +321,6 @@ int run_list(const Tool *tool, const Command *command, int argc, char **argv)
     while (status == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'd': directory = optarg; break;
-        case 'h': return tool_help(command);
         case '?': return EX_USAGE;
         default: status = take_option(command, c, &wanted);
         }

@@ -315,7 +315,6 @@ int run_mailq(const Tool *tool, const Command *command, int argc, char **argv)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'f': status = find_format(command, optarg, &format); break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (status == 0 && argv[optind])

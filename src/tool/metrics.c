@@ -131,7 +131,6 @@ int run_metrics(const Tool *tool, const Command *command, int argc, char **argv)
         case 'o': asked.output = optarg; break;
         case METRICS_FORMAT: format = optarg; break;
         case METRICS_HTTP: asked.http = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (optind < argc)

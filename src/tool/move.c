@@ -271,7 +271,6 @@ int run_move(const Tool *tool, const Command *command, int argc, char **argv)
         switch (c) {
         case 'd': directory = optarg; break;
         case 't': to = optarg; break;
-        case 'h': return tool_help(command);
         case '?': return EX_USAGE;
         default: status = take_option(command, c, &move);
         }

@@ -44,7 +44,11 @@ static void list_options(Lists *lists, const ToolOption *option)
     }
 }
 
-const ToolOption tool_option_help[] = {{"help", 'h', NULL, "print this"}, {0}};
+const ToolOption tool_option_about[] = {
+    {"help", 'h', NULL, "print this"},
+    {"version", 'V', NULL, "print version and licence"},
+    {0},
+};
 
 /* `start`: how getopt is to go about it, before the letters. */
 static void make_lists(
@@ -53,7 +57,7 @@ static void make_lists(
     *lists = (Lists){.n_shorts = strlen(start)};
     memcpy(lists->shorts, start, lists->n_shorts);
     list_options(lists, options);
-    list_options(lists, tool_option_help);
+    list_options(lists, tool_option_about);
     list_options(lists, shared);
 }
 
@@ -158,7 +162,6 @@ const ToolOption tool_options[] = {
     {"set", OPTION_SET, "NAME=VALUE", "overrule a setting; repeatable"},
     {"color", OPTION_COLOR, "auto|never|always", "in colour; auto (the default): on a terminal"},
     {"user", OPTION_USER, "UID", "as if nobody else had queued anything"},
-    {"version", 'V', NULL, "print version and licence"},
     {0},
 };
 

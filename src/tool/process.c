@@ -1,4 +1,4 @@
-/* outbox process: what is printed while a queue directory is emptied, signals, and the exit status.
+/* outbox process: what is printed while a queue is emptied, signals, and the exit status.
  */
 #include <errno.h>
 #include <poll.h>
@@ -271,9 +271,9 @@ static int run(Processing *p, const char *path, Config *config, bool verbose, Fa
     if (r < 0)
         return r;
     r = add_signals(p);
-    if (r >= 0)
-        r = emptying_run(&p->emptying);
-    return r < 0 ? failure_set_errno(f, r, "cannot empty the queue directory") : 0;
+    if (r < 0)
+        return failure_set_errno(f, r, "cannot empty the queue");
+    return emptying_run(&p->emptying, f);
 }
 
 static int process(Config *config, const char *path, bool verbose)
@@ -304,7 +304,6 @@ int run_process(const Tool *tool, const Command *command, int argc, char **argv)
     while ((c = tool_getopt(command, argc, argv)) >= 0)
         switch (c) {
         case 'v': verbose = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind > 1)

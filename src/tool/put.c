@@ -1,12 +1,10 @@
-/* Where a message is put. */
+/* Where the command line and the configuration say that messages are put. */
 #include "tool/put.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "database/put.h"
 #include "settings/load.h"
 #include "submit/send.h"
 #include "tool/input.h"
@@ -42,36 +40,4 @@ int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
     if (status == 0)
         queue_target_look(ret);
     return status;
-}
-
-static int put_database(const QueueTarget *target, const Buffer *start, QueueRead read,
-    void *source, char **ret_id, Failure *f)
-{
-    _cleanup_(database_close_p) Database *database = NULL;
-    _cleanup_(message_free_p) Message *message = NULL;
-    _cleanup_failure_ Failure why = {0};
-    InputMemory bytes;
-    DatabaseMessage asked = {.key = target->key, .uid = getuid()};
-    size_t n_block;
-    int r = input_check(start, false, NULL, &bytes, &message, f); /* its header is all there */
-
-    if (r == 0)
-        r = database_open(target->database, &database, &why);
-    if (r < 0 && why.text)
-        return database_is_refusal(r) && target->socket
-                   ? queue_submit(target, start, read, source, &why, ret_id, f)
-                   : failure_set(f, r, why.number, "%s", failure_text(&why));
-    if (r < 0)
-        return r;
-    asked.envelope = message_envelope(message);
-    n_block = message_block_size(message);
-    return database_put(database, &asked, buffer_data(start) + n_block,
-        buffer_size(start) - n_block, read, source, ret_id, f);
-}
-
-int tool_put(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,
-    char **ret_path, Failure *f)
-{
-    return target->database ? put_database(target, start, read, source, ret_path, f)
-                            : queue_put(target, start, read, source, ret_path, f);
 }

@@ -87,7 +87,7 @@ static int queue_one(const Command *command, const ToolInput *input, const char 
     if (queue_check(&target, &start, input_rest_any(&rest), &f) < 0)
         return input_fail(input, &f);
     r = print ? print_message(&start, &rest, &f)
-              : tool_put(&target, &start, input_rest_read, &rest, &path, &f);
+              : put_message(&target, &start, input_rest_read, &rest, &path, &f);
     if (r < 0)
         return print && ferror(stdout) ? EX_OK : tool_fail(&f); /* tool_finish_output() says it */
     if (path)
@@ -123,7 +123,6 @@ int run_queue(const Tool *tool, const Command *command, int argc, char **argv)
         case 'd': directory = optarg; break;
         case 'b': batch = true; break;
         case 'k': key = optarg; break;
-        case 'h': return tool_help(command);
         default:
             status = input_option(&input, command, c, optarg);
             if (status != 0)

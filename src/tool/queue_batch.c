@@ -67,7 +67,7 @@ static int put(const Group *group, const Buffer *start, InputRest *rest, Failure
 {
     _cleanup_free_
     char *id = NULL;
-    int r = tool_put(group->target, start, input_rest_read, rest, &id, f);
+    int r = put_message(group->target, start, input_rest_read, rest, &id, f);
 
     if (r >= 0)
         puts(id);

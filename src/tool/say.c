@@ -149,7 +149,6 @@ static int run_say(
         switch (c) {
         case 'j': json = true; break;
         case 'v': saying.verbose = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (optind == argc)

@@ -220,7 +220,6 @@ int run_send(const Tool *tool, const Command *command, int argc, char **argv)
         switch (c) {
         case 'v': verbose = true; break;
         case 'c': status = choose_verb(command, optarg, &verb); break;
-        case 'h': return tool_help(command);
         default: status = input_option(&input, command, c, optarg); break;
         }
     return status != 0 ? status : run(command, &input, argv + optind, verb, verbose);

@@ -142,7 +142,7 @@ static int take_run(const char *which, SendmailOptions *options)
  * status. */
 static int take_option(int c, char **argv, SendmailOptions *options)
 {
-    if (c < OPTION_FORMAT && strchr("CNRV", c) && !*optarg)
+    if (c < OPTION_FORMAT && strchr("CNRV", c) && optarg && !*optarg)
         return usage((char[]){'-', (char)c, '\0'}, "wants a value, and it is empty");
     switch (c) {
     case 'C': options->config_path = optarg; return -1;
@@ -151,7 +151,12 @@ static int take_option(int c, char **argv, SendmailOptions *options)
     case 'F': options->full_name = optarg; return -1;
     case 'N': options->notify = optarg; return -1;
     case 'R': options->ret = optarg; return -1;
-    case 'V': options->envelope_id = optarg; return -1;
+    case 'V':
+        if (!optarg)
+            return tool_finish_output(tool_print_version());
+        options->envelope_id = optarg;
+        return -1;
+    case 'h': return optarg ? -1 : help();
     case 't': options->header_recipients = true; return -1;
     case OPTION_FORMAT: options->format = optarg; return -1;
     case OPTION_HELP: return help();
@@ -183,7 +188,7 @@ static int queue(
     if (r >= 0)
         r = queue_check(target, &message, !input.ended, f);
     if (r >= 0)
-        r = tool_put(target, &message, sendmail_read, &input, &path, f);
+        r = put_message(target, &message, sendmail_read, &input, &path, f);
     return r < 0 ? r : n_refused;
 }
 
@@ -203,14 +208,17 @@ static int queue_input(const SendmailOptions *options, char **recipients)
     return r < 0 ? tool_fail(&f) : EX_OK;
 }
 
+/* Where a message is queued, -h has the hops that it has made, and -V its envelope id. */
+#define LETTERS ":A:B:C:F:GIL:N:O:R:UX:a:b:cd::e:f:imno:p:q::r:tvx"
+static const char letters_to_queue[] = LETTERS "h:V:", letters_to_look[] = LETTERS "hV";
+
 static int run(SendmailOptions *options, int argc, char **argv)
 {
+    const char *letters = options->mode ? letters_to_look : letters_to_queue;
     int c, status = -1;
 
     opterr = 0;
-    while (status < 0 &&
-           (c = getopt_long(argc, argv, ":A:B:C:F:GIL:N:O:R:UV:X:a:b:cd::e:f:h:imno:p:q::r:tvx",
-                long_options, NULL)) >= 0)
+    while (status < 0 && (c = getopt_long(argc, argv, letters, long_options, NULL)) >= 0)
         status = take_option(c, argv, options);
     if (status >= 0)
         return status;

@@ -73,18 +73,6 @@ static void tell_refused(const RecipientField *field, const char *text, const Fa
     (void)tool_fail_about(where, f);
 }
 
-/* A recipient, or those that a rule has for it: all or none. */
-static int add_recipient(Addressing *a, const AddressItem *item, Failure *f)
-{
-    _cleanup_envelope_ Envelope found = {0};
-    int r = local_names_add(&a->local->names, &found, item->address, a->notify, f);
-
-    for (size_t i = 0; r >= 0 && i < found.n_recipients; i++)
-        r = envelope_add_recipient(
-            &a->envelope, found.recipients[i].address, found.recipients[i].parameters, f);
-    return r;
-}
-
 static int refuse_recipient(Addressing *a, const char *text, int r, const Failure *f)
 {
     if (r != -EINVAL)
@@ -98,10 +86,12 @@ static int add_item(void *user, const AddressItem *item)
 {
     Addressing *a = user;
     _cleanup_failure_ Failure f = {0};
+    int r;
 
-    return item->kind == ADDRESS_MAILBOX
-               ? refuse_recipient(a, a->list, add_recipient(a, item, &f), &f)
-               : 0;
+    if (item->kind != ADDRESS_MAILBOX)
+        return 0;
+    r = local_names_add(&a->local->names, &a->envelope, item->address, a->notify, &f);
+    return refuse_recipient(a, a->list, r, &f);
 }
 
 static int add_element(void *user, const char *text, size_t n)

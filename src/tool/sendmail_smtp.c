@@ -328,7 +328,7 @@ static int queue(Service *s, Buffer *start, char **ret_path, Failure *f)
     if (r >= 0)
         r = queue_check(&s->target, &message, !s->is_complete, f);
     if (r >= 0)
-        r = tool_put(&s->target, &message, read_message, s, ret_path, f);
+        r = put_message(&s->target, &message, read_message, s, ret_path, f);
     return r;
 }
 

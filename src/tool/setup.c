@@ -476,7 +476,7 @@ static int prepare(Setup *s, int argc, char **argv)
     int status = setup_options_read(s->command, argc, argv, &s->choice, &s->answers);
 
     if (status != 0)
-        return status < 0 ? EX_OK : status;
+        return status;
     if (s->tool->overrides && s->tool->overrides[0])
         return tool_usage(s->command,
             "--set %s: it holds for one command, and setup writes what is to stay; what no option "

@@ -53,7 +53,7 @@ typedef struct SetupChoice {
     bool credential, untested, overwrite, no_start, yes, dry_run, json;
 } SetupChoice;
 
-/* The command line into both. 0, -1 where it was --help, or an exit status, said. */
+/* The command line into both. 0 or an exit status, said. */
 int setup_options_read(
     const Command *command, int argc, char **argv, SetupChoice *choice, SetupAnswers *answers);
 

@@ -224,11 +224,8 @@ int setup_options_read(
 {
     int c, r = 0;
 
-    while (r == 0 && (c = tool_getopt(command, argc, argv)) >= 0) {
-        if (c == 'h')
-            return tool_help(command) == EX_OK ? -1 : EX_IOERR;
+    while (r == 0 && (c = tool_getopt(command, argc, argv)) >= 0)
         r = take_option(command, c, choice, answers);
-    }
     if (r == 0)
         r = settle(command, argv + optind, choice, answers);
     return r == -ENOMEM ? tool_fail_memory() : r;

@@ -232,7 +232,6 @@ int run_show(const Tool *tool, const Command *command, int argc, char **argv)
         case 'd': wanted.directory = optarg; break;
         case 'j': wanted.json = true; break;
         case 'c': wanted.content = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (argc - optind != 1)

@@ -504,7 +504,6 @@ int run_status(const Tool *tool, const Command *command, int argc, char **argv)
         switch (c) {
         case 'd': directory = optarg; break;
         case 'j': json = true; break;
-        case 'h': return tool_help(command);
         default: return EX_USAGE;
         }
     if (optind < argc)

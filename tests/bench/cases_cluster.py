@@ -1,82 +1,29 @@
 """Benchmark of the queue on PostgreSQL: what the database itself does, what daemons make of it, and whether a claim costs
-the same however many messages wait and whoever keeps a transaction open. Returns how many targets were missed."""
+the same however many messages wait and whoever keeps a transaction open. Returns how many targets were missed.
 
-import re
+What PostgreSQL allows is a script of pgbench, with as many clients as there are daemons (database.py): statements on the
+same tables, none of the queue's functions, each for a hundred messages and a transaction of its own that is synced: insert,
+claim, read envelope and content, delete. The daemons have the same life of the same messages before them, and SMTP to a sink beside it,
+on the same processors."""
+
+import contextlib
 import statistics
-import subprocess
 import time
 
-import postgresql
 from cases_rate import drain_rate, plain
 from claimer import Position
+from database import BATCH, CLIENTS, FILL, LEAST, LEAST_WITH_PUT, ME, QUEUE, QUEUE_BATCH, Database, seconds_of
 from lab import Outboxd, write_configuration
-from measure import Case, report
-from postgresql import INIT, PostgreSQL, Session
+from measure import Case, report, report_figures, report_targets
 from process import wait_for
 
-DURABLE = "fsync = on\nshared_buffers = 256MB\nmax_wal_size = 4GB\n"
-CLIENTS = 4
-BATCH = 100
-MAIL = "E'From: a@example.org\\nTo: b@example.net\\nSubject: bench\\n\\n' || repeat(repeat('x', 75) || E'\\n', 50)"
-FILL = f"""WITH put AS (
-    INSERT INTO outbox.message (sender, content)
-        SELECT 'a@example.org', convert_to({MAIL}, 'UTF8') FROM generate_series(1, {{}}) RETURNING id
-), to_whom AS (INSERT INTO outbox.recipient (message, number, address) SELECT id, 0, 'b@example.net' FROM put)
-INSERT INTO outbox.ready (lane, message) SELECT '', id FROM put;
-"""
-QUEUE = f"SELECT outbox.queue('a@example.org', '{{b@example.net}}', {MAIL});\n"
-ME = ":client_id + 1"
-IN_TABLES = f"""WITH mine AS (
-    SELECT lane, arrived, message FROM outbox.ready ORDER BY lane, arrived, message LIMIT {BATCH} FOR UPDATE SKIP LOCKED
-), taken AS (
-    DELETE FROM outbox.ready USING mine
-        WHERE ready.lane = mine.lane AND ready.arrived = mine.arrived AND ready.message = mine.message
-        RETURNING ready.message
-) INSERT INTO outbox.leased (message, daemon, lane, attempts) SELECT message, {ME}, '', 0 FROM taken;
-WITH mine AS (DELETE FROM outbox.leased WHERE daemon = {ME} RETURNING message)
-    DELETE FROM outbox.message USING mine WHERE id = mine.message;
-"""
 BY_FUNCTIONS = f"""SELECT coalesce(max(arrived)::text::bigint, :arrived) AS arrived,
-        coalesce(max(message), :message) AS message
+        coalesce(max(message), :message) AS message,
+        coalesce(array_agg(message) FILTER (WHERE message IS NOT NULL), '{{}}') AS ids
     FROM outbox.claim({ME}, '', (:arrived)::text::xid8, :message, '{{}}', {BATCH}) \\gset
-SELECT count(outbox.settle({ME}, message, 'sent')) FROM outbox.leased WHERE daemon = {ME};
+SELECT * FROM outbox.read({ME}, ':ids', 65536);
+SELECT * FROM outbox.write({ME}, (SELECT jsonb_agg(jsonb_build_object('message', id, 'state', 'sent')) FROM unnest(':ids'::bigint[]) AS id));
 """
-
-
-class Database:
-    """A PostgreSQL that syncs what it commits, with the queue in it."""
-
-    def __init__(self, bench, **options):
-        self.directory = bench.new_directory()
-        self.server = bench.keep(PostgreSQL(self.directory / "postgresql", settings=DURABLE, **options))
-        self.server.sql(INIT)
-
-    def begin_anew(self):
-        """Empty, and with daemons whose numbers are those of pgbench's clients, from 1."""
-        self.server.sql("DROP SCHEMA outbox CASCADE")
-        self.server.sql(INIT)
-        self.server.sql(f"SELECT outbox.daemon_begin('bench', '1 day') FROM generate_series(1, {CLIENTS})")
-
-    def fill(self, count):
-        for begin in range(0, count, 10_000):
-            self.server.sql(FILL.format(min(count - begin, 10_000)))
-        self.server.sql_alone("VACUUM ANALYZE")
-
-    def left(self):
-        return int(self.server.sql("SELECT count(*) FROM outbox.message")[0][0])
-
-    def pgbench(self, script, clients, *options):
-        """Transactions a second."""
-        path = self.directory / "script"
-        path.write_text(script, encoding="ascii")
-        begin = ("-n", "-c", str(clients), "-j", "2", "-f", path, "-D", "arrived=0", "-D", "message=0")
-        done = subprocess.run([postgresql.programs() / "pgbench", *begin, *options, self.server.uri()],
-                              check=True, capture_output=True, text=True)
-        return float(re.search(r"tps = ([0-9.]+)", done.stdout)[1])
-
-    def session(self):
-        command = [postgresql.programs() / "psql", "-X", "-q", "-A", "-t", "-d", self.server.uri()]
-        return Session(command)
 
 
 class TimedPosition(Position):
@@ -94,38 +41,45 @@ class TimedPosition(Position):
 
 
 def hand_over(bench, database):
-    """Messages that applications queue, each in a transaction of its own."""
-    case = Case("queued in PostgreSQL, a transaction each", "messages/s", bench.runs)
+    """Messages that applications queue, each in a transaction of its own, and a hundred in one."""
+    case = Case("queued in PostgreSQL", "messages/s", bench.runs)
     database.begin_anew()
     for clients in (1, 16):
         case.add(f"queue(), {clients} clients", lambda clients=clients: database.pgbench(QUEUE, clients, "-T", "3"))
+    turns = str(bench.scaled(20_000) // BATCH // CLIENTS)
+    for name, script in ((f"queue(), {BATCH} a transaction", QUEUE_BATCH), (f"a statement for {BATCH}", FILL.format(BATCH))):
+        case.add(name, lambda script=script: database.pgbench(script, CLIENTS, "-t", turns) * BATCH)
     case.measure()
     return report(case, "queue(), 1 clients", [])
 
 
-def drained(database, script, count):
-    """Messages a second, of so many that wait."""
-    database.begin_anew()
-    database.fill(count)
-    rate = database.pgbench(script, CLIENTS, "-t", str(count // BATCH // CLIENTS))
-    if database.left() > count % (BATCH * CLIENTS):
-        raise AssertionError(f"{database.left()} of {count} messages are left")
-    return rate * BATCH
+class Rates:
+    """Messages a second; and the processor time that each of them took, by whose it was."""
 
+    def __init__(self, database, others=()):
+        self.database, self.others = database, others  # of outboxd and the sink: (name, function that returns its processes)
+        self.spent = {}
 
-def claimed_and_deleted(bench, database):
-    """The work of daemons on the database, without daemons: in tables, and by the functions, which look at each step
-    who holds a message."""
-    case = Case(f"claimed by {BATCH} and deleted, {CLIENTS} clients", "messages/s", bench.runs)
-    count = bench.scaled(20_000)
-    case.add("statements on the tables", lambda: drained(database, IN_TABLES, count))
-    case.add("the functions", lambda: drained(database, BY_FUNCTIONS, count))
-    case.measure()
-    return report(case, "the functions", [])
+    def _seconds(self):
+        return {"PostgreSQL": self.database.seconds(),
+                **{name: sum(seconds_of(pid, 14, 15) for pid in pids()) for name, pids in self.others}}
+
+    @contextlib.contextmanager
+    def counted(self, name, count):
+        before = self._seconds()
+        yield
+        self.spent.setdefault(name, []).append(
+            {who: (seconds - before[who]) / count * 1e6 for who, seconds in self._seconds().items()})
+
+    def report(self):
+        print("\nprocessor time of a message [microseconds], median")
+        for name, runs in self.spent.items():
+            said = (f"{who} {statistics.median(run[who] for run in runs):.0f}" for who in runs[0] if any(run[who] for run in runs))
+            print(f"  {name:34}{', '.join(said)}")
 
 
 class Daemons:
-    """Some outboxd on one database."""
+    """Some outboxd on one database, which have looked for messages and found none."""
 
     def __init__(self, bench, database, relays, count):
         self.database, self.outboxds = database, []
@@ -135,45 +89,111 @@ class Daemons:
             spool = {"directory": directory / "queue", "database": database.server.uri()}
             configuration = write_configuration(directory / "outbox.conf", spool, relays)
             self.outboxds.append(Outboxd(configuration, directory, ready=False))
+        self.session = database.session()
+        wait_for(lambda: self._ask("SELECT count(*) FROM outbox.daemon WHERE idle") == str(count), "the daemons wait", 60)
+
+    def _ask(self, text):
+        for one in self.outboxds:
+            one.notifications.read()  # sd_notify(3) waits for a manager that does not read
+        return self.session.sql(text)[0]
 
     def wait_drained(self):
-        def look():
-            for one in self.outboxds:
-                one.notifications.read()  # sd_notify(3) waits for a manager that does not read
-            return self.database.left() == 0
-
-        wait_for(look, "everything is delivered", 600)
+        """As many rows as there are is what is counted, which reads no content."""
+        wait_for(lambda: self._ask("SELECT EXISTS (SELECT FROM outbox.recipient)") == "f", "everything is delivered", 600)
 
     def stop(self):
+        self.session.close()
         for one in self.outboxds:
             one.stop()
             one.notifications.close()
 
 
-def drained_by_daemons(bench, database, relays, daemons, count):
-    """Messages a second, from the start of the processes."""
-    database.begin_anew()
-    database.fill(count)
-    begin = time.monotonic()
-    running = Daemons(bench, database, relays, daemons)
-    try:
-        running.wait_drained()
-        return count / (time.monotonic() - begin)
-    finally:
-        running.stop()
+SET_ASIDE = "CREATE TABLE waiting AS TABLE outbox.ready; DELETE FROM outbox.ready"
+RELEASE = "INSERT INTO outbox.ready SELECT * FROM waiting; DROP TABLE waiting; NOTIFY outbox"
+
+
+class Life:
+    """The life of messages, by outboxd and by statements: from when they wait, or from before they are put into the queue."""
+
+    def __init__(self, bench, database, count):
+        self.bench, self.database, self.count = bench, database, count
+        self.sink, self.running = bench.sink(), None
+        self.relays = plain(self.sink.port)
+        self.rates = Rates(database, (("outboxd", self._pids), ("sink", lambda: [self.sink.pid])))
+
+    def _pids(self):
+        return [one.pid for one in self.running.outboxds] if self.running else []
+
+    def _by_daemons(self, name, daemons, begin):
+        self.running = Daemons(self.bench, self.database, self.relays, daemons)
+        try:
+            with self.rates.counted(name, self.count):
+                start = time.monotonic()
+                begin()
+                self.running.wait_drained()
+                return self.count / (time.monotonic() - start)
+        finally:
+            self.running.stop()
+            self.running = None
+
+    def waiting(self, name, daemons):
+        self.database.begin_anew(0)
+        self.database.fill(self.count)
+        self.database.server.sql(SET_ASIDE)
+        self.database.settle()
+        return self._by_daemons(name, daemons, lambda: self.database.server.sql(RELEASE))
+
+    def put_meanwhile(self, name, daemons):
+        self.database.begin_anew(0)
+        self.database.settle()
+        turns = str(self.count // BATCH // CLIENTS)
+
+        def put():
+            if self.database.pgbench(QUEUE_BATCH, CLIENTS, "-t", turns) <= 0:
+                raise AssertionError("nothing was put into the queue")
+
+        return self._by_daemons(name, daemons, put)
+
+    def by_statements(self, name, script, filled):
+        self.database.begin_anew()
+        if filled:
+            self.database.fill(self.count)
+        self.database.settle()
+        with self.rates.counted(name, self.count):
+            rate = self.database.pgbench(script, CLIENTS, "-t", str(self.count // BATCH // CLIENTS)) * BATCH
+        if self.database.left() > 0:
+            raise AssertionError(f"{self.database.left()} of {self.count} messages are left")
+        return rate
+
+
+def life(bench, database, title, by_daemons, script, filled, beside=()):
+    """A case of daemons beside each other, and of PostgreSQL alone."""
+    count = bench.scaled(20_000) // (BATCH * CLIENTS) * BATCH * CLIENTS
+    it = Life(bench, database, count)
+    case = Case(f"{count:,} messages of 4 KB: {title}", "messages/s", bench.runs)
+    for daemons in (1, 2, 4):
+        name = f"{daemons} outboxd"
+        case.add(name, lambda name=name, daemons=daemons: by_daemons(it, name, daemons))
+    for name, run in beside:
+        case.add(name, lambda run=run: run(it))
+    case.add("PostgreSQL alone", lambda: it.by_statements("PostgreSQL alone", script, filled))
+    case.measure()
+    report_figures(case)
+    missed = report_targets(case, "4 outboxd", [("PostgreSQL alone", 0.7, "at least")])
+    it.rates.report()
+    return missed
 
 
 def delivered(bench, database):
-    """By daemons beside each other, with the database and the sink on the same processors; and one with a directory."""
-    relays, count = plain(bench.sink().port), bench.scaled(20_000)
-    case = Case(f"deliver {count:,} messages of 4 KB", "messages/s", bench.runs)
-    for daemons in (1, 2, 4):
-        case.add(f"{daemons} outboxd, PostgreSQL",
-                 lambda daemons=daemons: drained_by_daemons(bench, database, relays, daemons, count))
-    case.add("1 outboxd, directory", lambda: drain_rate(bench, relays, count, synced=True))
-    case.add("claimed and deleted alone", lambda: drained(database, BY_FUNCTIONS, count))
-    case.measure()
-    return report(case, "1 outboxd, PostgreSQL", [("claimed and deleted alone", 0.5, "at least")])
+    """What waits is claimed, read, sent and deleted."""
+    directory = ("1 outboxd, directory", lambda it: drain_rate(bench, it.relays, it.count, synced=True))
+    functions = ("the functions alone", lambda it: it.by_statements("the functions alone", BY_FUNCTIONS, True))
+    return life(bench, database, "waiting, to be delivered", Life.waiting, LEAST, True, (directory, functions))
+
+
+def put_and_delivered(bench, database):
+    """The whole life, while others queue."""
+    return life(bench, database, "queued and delivered at once", Life.put_meanwhile, LEAST_WITH_PUT, False)
 
 
 def claim_by_rows(bench, database):
@@ -218,5 +238,5 @@ def claim_under_horizon(bench, database):
 
 def cluster(bench):
     database = Database(bench)
-    parts = (hand_over, claimed_and_deleted, delivered, claim_by_rows, claim_under_horizon)
+    parts = (hand_over, delivered, put_and_delivered, claim_by_rows, claim_under_horizon)
     return sum(part(bench, database) for part in parts)

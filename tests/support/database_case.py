@@ -14,9 +14,11 @@ def quoted(text):
 
 
 class DatabaseTest(RelayTest):
+    server_settings = ""  # more lines of postgresql.conf
+
     @classmethod
     def setUpClass(cls):
-        cls.database = PostgreSQL(lab.shared().new_directory() / "postgresql")
+        cls.database = PostgreSQL(lab.shared().new_directory() / "postgresql", settings=cls.server_settings)
         cls.addClassCleanup(cls.database.stop)
 
     def setUp(self):

@@ -140,6 +140,11 @@ class PostgreSQL:
         """Runs what cannot be in a transaction."""
         subprocess.run([*self._command(OWNER, "postgres"), "-c", text], check=True, capture_output=True)
 
+    def alone(self, text):
+        """Runs statements that begin and end transactions of their own; how that ended."""
+        return subprocess.run([*self._command(OWNER, "postgres"), "-f", "-"], input=text, capture_output=True, text=True,
+                              check=False)
+
     def session(self, role=OWNER, database="postgres"):
         return Session(self._command(role, database))
 

@@ -141,14 +141,36 @@ class Answers(SystemTest):
             self.assertRegex(done.stderr.decode(), r"^outbox: 10061: relay dead, connect: cannot connect to 127.0.0.1 "
                              rf"port {self.port} \(Connection refused\); [^\n]*\n$")
 
+    def called(self, name, *arguments):
+        link = self.directory / name
+        if not link.exists():
+            link.symlink_to(lab.program("outboxd" if name == "outboxd" else "outbox"))
+        done = subprocess.run([link, *arguments], capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=300)
+        self.assertEqual((done.returncode, done.stderr), (0, b""), (name, arguments))
+        return done.stdout.decode()
+
     def test_help_and_version(self):
-        whole = self.outbox("--help")
-        for arguments in (("help",), ("-h",)):
-            self.check(*arguments, out=whole)
-        self.check("-V", out=self.outbox("--version"))
-        for command in ("list", "queue", "complete", "adopt", "config"):
-            self.check("help", command, out=self.outbox(command, "--help"))
-            self.check(command, "-h", out=self.outbox(command, "--help"))
+        """By each name and of each command, in both ways."""
+        whole, version = self.called("outbox", "--help"), self.called("outbox", "--version")
+        self.assertRegex(version, r"\Aoutbox \d")
+        for name, answer in (("outbox", version), ("outboxd", version.splitlines()[0].replace("outbox", "outboxd") + "\n"),
+                             ("mailq", version), ("newaliases", version)):
+            usage = self.called(name, "--help")
+            self.assertTrue(usage.startswith("Usage: "), name)
+            self.assertEqual(self.called(name, "-h"), usage)
+            self.assertEqual([self.called(name, option) for option in ("-V", "--version")], [answer, answer])
+        self.assertEqual(self.called("sendmail", "--help"), self.called("mailq", "--help"))
+        self.assertEqual(self.called("sendmail", "--version"), version)
+        commands = re.findall(r"(?m)^  ([a-z-]+) ", whole.partition("\nOptions:")[0])
+        self.assertGreater(len(commands), 20)
+        for command in commands:
+            usage = self.called("outbox", "help", command)
+            self.assertTrue(usage.startswith(f"Usage: outbox {command} "), usage)
+            self.assertEqual([self.called("outbox", command, option) for option in ("-h", "--help")], [usage, usage])
+            self.assertEqual([self.called("outbox", command, option) for option in ("-V", "--version")], [version, version])
+            self.assertEqual(self.called("outbox", command, "one", "two", "-h"), usage)
+        self.assertEqual([self.called("outbox", "help", *more) for more in ((), ("-h",), ("--help",))], [whole] * 3)
+        self.assertEqual(self.called("outbox", "help", "-V"), version)
 
     def test_watching_on_a_small_terminal(self):
         for number in range(40):

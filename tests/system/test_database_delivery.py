@@ -164,6 +164,20 @@ class Large(DatabaseTest):
         self.wait_empty()
         self.assertTrue(relay.accepted[0][1].endswith(b"\r\n\r\n" + (self.LINE.encode() + b"\r\n") * 50_000))
 
+    def test_not_many_large_envelopes_in_memory(self):
+        """However many messages with many recipients wait: few are read at a time."""
+        self.sql("SELECT outbox.queue('shop@lab.test', (SELECT array_agg(repeat('u', 800) || n || '@lab.test')"
+                 " FROM generate_series(1, 4000) n), E'Subject: x\\n\\ny') FROM generate_series(1, 12)")
+        relay = self.odd(lambda talk, verb, argument: "421 4.3.2 closing" if verb == "EHLO" else None)
+        daemon = self.serve(relay)
+        wait_for(lambda: len(set(re.findall(r"event=waiting id=(\d+)", daemon.output()))) >= 10,
+                 lambda: f"they are read{self.logs()}", 30)
+        self.assertLess(self.peak(daemon), 110_000, "kilobytes")
+
+    def peak(self, daemon):
+        with open(f"/proc/{daemon.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmHWM:\s+(\d+)", status.read())[1])
+
     def test_never_in_memory_as_a_whole(self):
         sink, _ = self.lab.smtp_sink()
         daemon = self.serve(sink)
@@ -172,9 +186,7 @@ class Large(DatabaseTest):
         self.wait_log(daemon, f"event=delivered id={number}", seconds=60)
         self.wait_empty()
         self.assertGreater(int(re.search(r" bytes=(\d+) ", daemon.output())[1]), 66 * count)
-        with open(f"/proc/{daemon.pid}/status", encoding="ascii") as status:
-            peak = int(re.search(r"VmHWM:\s+(\d+)", status.read())[1])
-        self.assertLess(peak, 60_000, "kilobytes")
+        self.assertLess(self.peak(daemon), 60_000, "kilobytes")
 
 
 class Several(DatabaseTest):

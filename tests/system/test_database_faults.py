@@ -229,3 +229,53 @@ class FailedOver(DatabaseTest):
         self.wait_empty()
         self.put("bob")
         self.wait_taken(relay, "ann", "bob")
+
+
+class Conflicts(DatabaseTest):
+    """The database breaks a transaction off for another's sake: it is done once more."""
+
+    def conflict(self, event, times):
+        """The first transactions that do that are broken off."""
+        self.sql(f"""
+            CREATE SEQUENCE outbox.conflicts;
+            CREATE FUNCTION outbox.conflict() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+                IF nextval('outbox.conflicts') <= {times} THEN
+                    RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+                END IF;
+                RETURN OLD;
+            END $$;
+            CREATE TRIGGER conflict BEFORE {event} FOR EACH ROW EXECUTE FUNCTION outbox.conflict()""")
+
+    def test_at_the_end_of_the_daemon(self):
+        """What it did not send is ready at once, for others."""
+        relay = self.odd(lambda talk, verb, argument: "421 4.3.2 closing" if verb == "EHLO" else None)
+        daemon = self.serve(relay)
+        number = self.put("ann")
+        self.wait_log(daemon, "event=relay-held")
+        self.conflict("DELETE ON outbox.daemon", 3)
+        self.assertEqual(daemon.terminate(), 0)
+        self.assertEqual((self.count("daemon"), self.count("leased")), (0, 0))
+        self.assertEqual(len(self.places(number)), 1)
+
+    def test_of_a_message_that_was_sent(self):
+        relay = self.odd()
+        self.serve(relay)
+        self.conflict("DELETE ON outbox.message", 1)
+        self.put("ann")
+        self.wait_taken(relay, "ann")
+        self.wait_empty(30)
+
+    def test_when_all_that_waits_is_to_be_tried(self):
+        """However many that are; and once more, when it was broken off."""
+        waits = ["450 4.2.1 later"]
+        relay = self.odd(lambda talk, verb, argument: waits[0] if verb == "RCPT" and waits else None)
+        daemon = self.serve(relay)
+        number = self.put("ann")
+        self.wait_place(number, "deferred")
+        waits.clear()
+        self.sql("INSERT INTO outbox.deferred (message, lane, due, attempts) "
+                 "SELECT n, 'no', now() + interval '1 day', 1 FROM generate_series(-25000, -1) n")
+        self.conflict("DELETE ON outbox.deferred", 2)
+        daemon.flush()
+        self.wait_taken(relay, "ann")
+        wait_for(lambda: self.count("deferred") == 0, lambda: f"all of it is ready{self.logs()}", 30)

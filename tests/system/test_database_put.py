@@ -4,9 +4,12 @@ where they are long."""
 import hashlib
 import os
 import subprocess
+import sys
 
+import lab
 from case import message
 from lab import program
+from odd_relay import RelayTest
 from test_database_init import DatabaseTest
 
 
@@ -149,3 +152,62 @@ class Large(PutTest):
         self.assertEqual(self.one("count(*)"), "0")
         self.sql("SELECT outbox.reap()")
         self.assertEqual(self.one("count(*)", "piece"), "0")
+
+
+# outbox_queue() into the queue of that configuration, and outbox_process_queue() where "process" is said.
+PROGRAM = """
+import ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+for name in ("client_new", "queue", "error_text"):
+    getattr(library, "outbox_" + name).restype = ctypes.c_void_p
+text = lambda address: ctypes.string_at(address).decode()
+client = ctypes.c_void_p(library.outbox_client_new())
+if library.outbox_load(client, sys.argv[2].encode()) != 0:
+    sys.exit(text(library.outbox_error_text(client)))
+for name, value in (("From", b"shop@lab.test"), ("SendTo", b"ann@lab.test"), ("Subject", b"x"), ("MessageText", b"Hello.")):
+    library.outbox_set(client, name.encode(), value)
+if sys.argv[3] == "process":
+    number = library.outbox_process_queue(client, None)
+    sys.exit(f"{number} {text(library.outbox_error_text(client))}" if number else 0)
+directory = sys.argv[4].encode() if len(sys.argv) > 4 else None
+said = library.outbox_queue(client, None, directory)
+print(text(said)) if said else sys.exit(text(library.outbox_error_text(client)))
+"""
+
+
+class Library(PutTest, RelayTest):
+    def use(self, role):
+        """With a relay, which the library wants to have."""
+        relay = getattr(self, "relay", None) or self.odd()
+        self.relay = relay
+        self.configure(self.settings(relay), spool={"database": self.database.uri(role, database="shop")})
+
+    def call(self, *arguments, status=0):
+        result = subprocess.run([sys.executable, "-c", PROGRAM, lab.BUILD / ".libs/liboutbox.so.1", self.configuration,
+                                 *arguments], capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout if status == 0 else result.stderr
+
+    def test_it_is_put_there(self):
+        number = self.call("queue")
+        self.assertRegex(number, r"\A\d+\n\Z")
+        self.assertEqual(self.one("id"), number.strip())
+        self.assertEqual((self.one("sender"), self.one("address", "recipient")), ("shop@lab.test", "ann@lab.test"))
+        self.assertIn(b"\n\nHello.", self.content().replace(b"\r", b""))
+        self.assertEqual([path for path in os.listdir(self.queue.path) if not path.startswith(".")], [])
+
+    def test_a_directory_that_is_named(self):
+        self.assertTrue(self.call("queue", str(self.queue.path)).endswith(".queued\n"))
+        self.assertEqual(self.one("count(*)"), "0")
+
+    def test_delivered_by_the_program(self):
+        self.call("queue")
+        self.call("process")
+        self.assertEqual(self.relay.copies("ann@lab.test"), 1)
+        self.assertEqual(self.one("count(*)"), "0")
+
+    def test_no_database(self):
+        text = self.configuration.read_text(encoding="ascii").replace("dbname=shop", "dbname=shop port=1")
+        self.configuration.write_text(text, encoding="ascii")
+        for action in ("queue", "process"):
+            self.assertIn("see whether it runs", self.call(action, status=1))

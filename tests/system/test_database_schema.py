@@ -1,5 +1,6 @@
 """The queue on PostgreSQL, as the database keeps it: what applications hand over, and who holds what."""
 
+import json
 import random
 import threading
 import time
@@ -8,6 +9,7 @@ import lab
 from case import SystemTest
 from claimer import Position
 from postgresql import INIT, PostgreSQL, SqlError
+from process import wait_for
 
 MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 
@@ -123,6 +125,43 @@ class Queueing(SchemaTest):
             first.close()
             self.assertEqual(len(ids), 1)
             self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), str(messages))
+
+    def test_a_key_of_two_at_once_in_snapshots_that_stay(self):
+        """There the second cannot see what the first has queued: it is told to repeat, as with all else, and does."""
+        for level in ("REPEATABLE READ", "SERIALIZABLE"):
+            call = f"SELECT outbox.queue('a@lab.test', '{{b@lab.test}}', {MAIL}, key => '{level}')"
+            first = self.database.session()
+            first.sql("BEGIN")
+            number = first.sql(call)[0]
+            answers = []
+            second = threading.Thread(target=lambda: answers.append(self.refused(  # noqa: B023
+                f"SET TRANSACTION ISOLATION LEVEL {level}; SELECT 1; {call}")))  # noqa: B023
+            second.start()
+            wait_for(lambda: self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1",
+                     "the second waits")
+            first.sql("COMMIT")
+            second.join()
+            first.close()
+            self.assertIn("could not serialize access", answers[0])
+            rows = self.sql(f"SET TRANSACTION ISOLATION LEVEL {level}; SELECT 1; {call}")
+            self.assertEqual(rows, [["1"], [number]])
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "2")
+
+    def refused(self, text):
+        with self.assertRaises(SqlError) as refused:
+            self.sql(text)
+        return str(refused.exception)
+
+    def test_a_key_of_an_application_is_its_own(self):
+        """What moves here has keys, too: whatever an application calls its own, they are not taken for each other."""
+        key = "move host:/var/spool/outbox 1-2-3"
+        number = self.put(more=f", key => '{key}'")
+        moved = self.one(f"SELECT outbox.arrive('from x', '{key}', NULL, '', '', '', '[[\"a@lab.test\", \"\", null]]', 0, "
+                         "'[]', 'queued', 0, NULL, NULL)")
+        self.assertNotIn(moved, ("", number))
+        self.sql(f"SELECT outbox.arrived('from x', {moved}); SELECT outbox.depart('to y', {number}), "
+                 f"outbox.depart_for_good('to y', {number})")
+        self.assertEqual(self.put(more=f", key => '{key}'"), number)
 
     def test_refused(self):
         for call, words in (
@@ -286,6 +325,94 @@ class Delivering(SchemaTest):
         self.assertEqual(self.claim(daemon)[0], [])
         self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
         self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
+
+
+class Writing(SchemaTest):
+    """What a daemon writes of many messages in one statement, and what it reads of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.me = self.daemon()
+
+    def held(self, count):
+        """The numbers of so many messages that the daemon has."""
+        self.sql(f"SELECT outbox.queue('shop@lab.test', '{{ann@lab.test}}', {MAIL}) FROM generate_series(1, {count})")
+        return self.claim(self.me)[0]
+
+    def write(self, *ends):
+        return self.sql(f"SELECT * FROM outbox.write({self.me}, '{json.dumps(ends)}')")
+
+    def test_each_has_its_end(self):
+        gone, kept, late, failed, noted, others = self.held(6)
+        self.sql(f"UPDATE outbox.leased SET daemon = daemon + 1 WHERE message = {others}")
+        answers = self.write(
+            {"message": gone, "state": "sent"}, {"message": kept, "state": "sent", "keep": True},
+            {"message": late, "state": "deferred", "due": 4102444800000000, "attempts": 1},
+            {"message": failed, "state": "failed", "refused": [0], "error": 1, "text": "no"},
+            {"message": noted, "state": "noted", "delivered": [0], "lines": [{"event": "delivered"}]},
+            {"message": others, "state": "sent"})
+        self.assertEqual(sorted((int(row[0]), row[1]) for row in answers),
+                         [(gone, "t"), (kept, "t"), (late, "t"), (failed, "t"), (noted, "t"), (others, "f")])
+        self.assertEqual([self.places(message) for message in (gone, kept, late, failed, noted, others)],
+                         [[], ["ended"], ["deferred"], ["ended"], ["leased"], ["leased"]])
+        self.assertEqual(self.sql("SELECT message, outcome FROM outbox.recipient WHERE outcome <> '' ORDER BY 1"),
+                         [[str(failed), "refused"], [str(noted), "delivered"]])
+        self.assertEqual(self.sql("SELECT message FROM outbox.record"), [[str(noted)]])
+
+    def test_one_that_fails_keeps_no_other_from_its_end(self):
+        first, wrong, last = self.held(3)
+        answers = self.write({"message": first, "state": "sent"}, {"message": wrong, "state": "lost"},
+                             {"message": last, "state": "sent", "keep": True})
+        self.assertEqual([row[:3] for row in answers],
+                         [[str(first), "t", ""], [str(wrong), "f", "22023"], [str(last), "t", ""]])
+        self.assertEqual([self.places(message) for message in (first, wrong, last)], [[], ["leased"], ["ended"]])
+
+    def test_many_are_one_transaction(self):
+        """More than 64 within it would make everybody's snapshots slow."""
+        held = self.held(100)
+        before = int(self.one("SELECT pg_current_xact_id()"))
+        self.write(*({"message": message, "state": "sent", "keep": bool(message % 2)} for message in held))
+        self.assertLess(int(self.one("SELECT pg_current_xact_id()")) - before, 10)
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "50")
+
+    def test_what_is_taken_back_first(self):
+        message, = self.held(1)
+        self.sql(f"SELECT outbox.keep_only({self.me}, '{{}}')")
+        self.assertEqual(self.write({"message": message, "state": "sent"})[0][1], "f")
+        self.assertEqual(self.write({"message": message, "state": "sent", "again": True})[0][1], "t")
+        self.assertEqual(self.places(message), [])
+
+    def test_nothing_of_a_message_outlives_it(self):
+        for delete in ("SELECT outbox.settle({1}, {0}, 'sent')", "DELETE FROM outbox.message WHERE id = {0}",
+                       "DELETE FROM outbox.leased; INSERT INTO outbox.aside VALUES ({0}, '');"
+                       " SELECT outbox.change('delete', '{{{0}}}')"):
+            message, other = self.held(2)
+            for one in (message, other):
+                self.sql(f"SELECT outbox.note({self.me}, {one}, ARRAY['{{}}'::jsonb], '{{}}', '{{}}')")
+            self.sql(delete.format(message, self.me))
+            self.assertEqual(self.sql("SELECT message FROM outbox.recipient UNION SELECT message FROM outbox.record"),
+                             [[str(other)]], delete)
+            self.sql("DELETE FROM outbox.leased; DELETE FROM outbox.message")
+
+    def test_the_record_since_it_was_given_up(self):
+        message, = self.held(1)
+
+        def read():
+            return self.sql(f"SELECT recipients, record, warned FROM outbox.read({self.me}, '{{{message}}}', 0)")[0]
+
+        def note(**line):
+            self.write({"message": message, "state": "noted", "lines": [line]})
+
+        self.assertEqual(read(), ['[[0, "ann@lab.test", "", null]]', "", "f"])
+        note(event="delivered", recipient="ann@lab.test", code=250)
+        note(event="warned")
+        self.assertEqual(json.loads(read()[1])["code"], 250)
+        self.assertEqual(read()[2], "t")
+        note(event="failed")
+        self.assertEqual(read()[1:], ["", "f"])
+        note(event="deferred", recipient="ann@lab.test", code=450)
+        note(event="deferred", recipient="ann@lab.test", code=451)
+        self.assertEqual((json.loads(read()[1])["code"], read()[2]), (451, "f"))
 
 
 class Leases(SchemaTest):

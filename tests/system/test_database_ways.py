@@ -130,3 +130,40 @@ class Machine(DatabaseTest):
         self.sql("UPDATE outbox.daemon SET until = clock_timestamp() - interval '1 second'")
         self.assertEqual(self.one("SELECT outbox.reap()"), "1")
         self.assertEqual(self.record(self.one("SELECT message FROM outbox.ready")), ["recovered"])
+
+
+class Prepared(DatabaseTest):
+    """Applications whose transactions go on in other databases, too, and are committed in two steps."""
+
+    server_settings = "max_prepared_transactions = 4\n"
+
+    def idle(self):
+        relay = self.odd()
+        self.serve(relay)
+        wait_for(lambda: self.count("daemon WHERE idle") == 1, lambda: f"a daemon that waits{self.logs()}")
+        return relay
+
+    def test_committed_in_two_steps(self):
+        """It is delivered when it was committed, and no notification keeps it from being prepared."""
+        relay = self.idle()
+        session = self.database.session()
+        self.addCleanup(session.close)
+        for end in ("ROLLBACK", "COMMIT"):
+            session.sql("BEGIN")
+            session.sql(f"SELECT outbox.queue('shop@lab.test', '{{{end.lower()}@lab.test}}', E'Subject: x\\n\\ny\\n', key => 'k')")
+            session.sql("PREPARE TRANSACTION 'both'")
+            self.assertEqual(self.sql("SELECT gid FROM pg_prepared_xacts"), [["both"]])
+            self.put(f"beside-{end}")
+            self.wait_taken(relay, f"beside-{end}")
+            session.sql(f"{end} PREPARED 'both'")
+        self.wait_taken(relay, "commit")
+        self.wait_empty()
+        self.assertEqual(relay.copies("rollback@lab.test"), 0)
+
+    def test_who_does_not_mean_it_may_say_so(self):
+        self.idle()
+        for notifies, refused in (("on", True), ("off", False)):
+            text = (f"SET LOCAL outbox.notify = {notifies}; SELECT outbox.queue('shop@lab.test', '{{ann@lab.test}}', 'x'); "
+                    "PREPARE TRANSACTION 'one'")
+            result = self.database.alone(f"BEGIN; {text}; ROLLBACK PREPARED 'one'")
+            self.assertEqual("cannot PREPARE a transaction that has executed" in result.stderr, refused, result.stderr)

@@ -27,5 +27,5 @@ def copy_from(variable, place):
             shutil.copy(package, place)
 
 
-Packages = unittest.skipUnless("OUTBOX_PACKAGES" in os.environ, "no packages: scripts/test packaged builds them")(
+Packages = unittest.skipUnless("OUTBOX_PACKAGES" in os.environ, "no packages: scripts/prove packaged builds them")(
     boxed(__name__, inside_packages, inside_packages.Packages, copy_packages))

@@ -1,7 +1,10 @@
 /* base: buffers, clocks, text, errors, failures, secrets, files, macros. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
@@ -238,6 +241,27 @@ static int give(int value)
     return value;
 }
 
+START_TEST(scratch_files_are_in_memory_only_where_that_is_meant)
+{
+    int fd;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
+        fprintf(stderr, "skipped: needs root to mount a file system\n");
+        return;
+    }
+    fd = file_scratch_on_disk();
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd);
+    (void)setenv("TMPDIR", "/nonexistent", 1);
+    ck_assert_int_eq(mount("tmpfs", "/tmp", "tmpfs", MS_RDONLY, NULL), 0);
+    ck_assert_int_eq(mount("tmpfs", "/var/tmp", "tmpfs", MS_RDONLY, NULL), 0);
+    ck_assert_int_eq(file_scratch_on_disk(), -EROFS);
+    fd = file_scratch();
+    ck_assert_int_ge(fd, 0);
+    (void)close(fd);
+}
+END_TEST
+
 START_TEST(the_lesser_and_the_greater_are_of_values_asked_for_once)
 {
     size_t at = 0;
@@ -277,6 +301,7 @@ int main(void)
     tcase_add_test(t, secrets_are_counted);
     tcase_add_test(t, files_are_loaded_within_a_limit);
     tcase_add_test(t, files_that_are_none_are_not_opened);
+    tcase_add_test(t, scratch_files_are_in_memory_only_where_that_is_meant);
     tcase_add_test(t, the_lesser_and_the_greater_are_of_values_asked_for_once);
     suite_add_tcase(suite, t);
     return unit_run(suite);

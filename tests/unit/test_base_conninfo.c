@@ -52,6 +52,22 @@ START_TEST(all_else_is_shown)
 }
 END_TEST
 
+/* libpq reads them otherwise; what stands there is meant as a password. */
+START_TEST(passwords_that_are_not_encoded_are_masked)
+{
+    static const char *const texts[] = {"postgresql://u:x/SECRET@h/d",
+        "postgresql://u:SECRET?x@h/d", "postgresql://u:x@SECRET/y@h", "postgres://u:x#SECRET@h"};
+
+    for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+        _cleanup_free_
+        char *seen = conninfo_shown(texts[i]);
+
+        ck_assert_msg(!strstr(seen, "SECRET"), "%s", seen);
+        ck_assert_ptr_nonnull(strstr(seen, "://u:***@h"));
+    }
+}
+END_TEST
+
 /* A password with a blank in it, or a quote, is not shown in part. */
 START_TEST(what_cannot_be_read_is_not_shown)
 {
@@ -81,6 +97,7 @@ static Suite *make_suite(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_test(tests, passwords_are_masked);
+    tcase_add_test(tests, passwords_that_are_not_encoded_are_masked);
     tcase_add_test(tests, all_else_is_shown);
     tcase_add_test(tests, what_cannot_be_read_is_not_shown);
     suite_add_tcase(suite, tests);

@@ -52,6 +52,47 @@ START_TEST(logins_are_masked)
     check("https://u:p@h/t", "https://***@h/t");
     check("u:p@x@h?key=k", "***@h?key=***");
     check("https://h/a@b?c=d@e", "https://h/a@b?c=d@e");
+    check("https://[::1]/a@b", "https://[::1]/a@b");
+    check("https://u:p@[::1]:8443/t", "https://***@[::1]:8443/t");
+    check("https://u%40x:p%40y@h/t", "https://***@h/t");
+    check("https://u@h/t", "https://***@h/t");
+    check("https://u:p&q;r@h/t", "https://***@h/t");
+}
+END_TEST
+
+/* What is not encoded that has to be, and what is no URL. */
+START_TEST(what_may_be_a_login_is_masked)
+{
+    static const char *const urls[] = {"https://u:SECRET/x@h/t", "https://u:x/SECRET@h/t",
+        "https://u:x@SECRET/y@h", "https://u:SECRET?x@h/t", "https://u:x#SECRET@h/t",
+        "https://u:x@y?SECRET@h/t", "https://u:12/SECRET@h/t", "https://[u:SECRET@h/t",
+        "https://[::1]:x/SECRET@h", "https:///u:SECRET@h/t", "//u:SECRET@h", "://u:SECRET@h",
+        "https:/u:SECRET@h", "https:\\\\u:SECRET@h", "u:SECRET://x@h", "u:x://SECRET@h",
+        "https://u:p@q://SECRET@h", "SECRET@h", "u:SECRET@"};
+
+    for (size_t i = 0; i < ELEMENTSOF(urls); i++) {
+        _cleanup_free_
+        char *seen = url_shown(urls[i]), *host = url_shown_host(urls[i]);
+
+        ck_assert_msg(!strstr(seen, "SECRET"), "%s: %s", urls[i], seen);
+        ck_assert_msg(!strstr(host, "SECRET"), "%s: %s", urls[i], host);
+    }
+}
+END_TEST
+
+START_TEST(a_host_has_no_login_and_no_path)
+{
+    static const struct {
+        const char *text, *shown;
+    } cases[] = {{"h.test", "h.test"}, {"https://h/SECRET@i", "https://***@i"},
+        {"h/SECRET@i", "***@i"}, {"[::1]/SECRET@i", "***@i"}, {"a@", "***@"}, {"@h", "@h"}};
+
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+        _cleanup_free_
+        char *seen = url_shown_host(cases[i].text);
+
+        ck_assert_str_eq(seen, cases[i].shown);
+    }
 }
 END_TEST
 
@@ -79,6 +120,8 @@ static Suite *make_suite(void)
     tcase_add_test(tests, values_of_secret_parameters_are_masked);
     tcase_add_test(tests, all_else_is_shown);
     tcase_add_test(tests, logins_are_masked);
+    tcase_add_test(tests, what_may_be_a_login_is_masked);
+    tcase_add_test(tests, a_host_has_no_login_and_no_path);
     tcase_add_test(tests, secrets_are_found_one_by_one);
     suite_add_tcase(suite, tests);
     return suite;

@@ -59,8 +59,12 @@ START_TEST(help_and_version_win)
     ck_assert_int_eq(parsed.action, OPTIONS_HELP);
     ck_assert_int_eq(PARSE((char *)"--version", (char *)"--check", NULL), 0);
     ck_assert_int_eq(parsed.action, OPTIONS_VERSION);
+    ck_assert_int_eq(PARSE((char *)"-h", (char *)"--check", NULL), 0);
+    ck_assert_int_eq(parsed.action, OPTIONS_HELP);
+    ck_assert_int_eq(PARSE((char *)"--check", (char *)"-hV", NULL), 0);
+    ck_assert_int_eq(parsed.action, OPTIONS_VERSION);
     for (const char *const *name = (const char *const[]){"--config", "--set", "--check", "--log",
-             "--version", "--help", NULL};
+             "--version", "--help", "-h", "-V", NULL};
          *name; name++)
         ck_assert_ptr_nonnull(strstr(options_help(), *name));
 }
@@ -72,7 +76,9 @@ START_TEST(what_is_wrong_is_said_with_what_is_right)
         const char *argument, *words;
     } wrong[] = {
         {"--cheque", "unknown option --cheque; \"outboxd --help\""},
-        {"-x", "unknown option -x"},
+        {"-x", "unknown option -x;"},
+        {"-hxV", "unknown option -x;"},
+        {"--help=x", "option --help=x takes no value"},
         {"--config", "option --config needs a value"},
         {"--check=yes", "option --check=yes takes no value"},
         {"--log=syslog", "the targets are auto, journal and stderr"},

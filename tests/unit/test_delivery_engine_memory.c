@@ -3,55 +3,7 @@
 #include <errno.h>
 
 #include "engine.h"
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *memory, size_t n);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *memory, size_t n);
-char *__wrap_strdup(const char *text);
-
-/* Of this thread alone: the relay's have all they want. */
-static _Thread_local bool counting;
-static _Thread_local unsigned n_allocations, allocation_to_fail;
-
-static bool fails(void)
-{
-    return counting && n_allocations++ == allocation_to_fail;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *memory, size_t n)
-{
-    return fails() ? NULL : __real_realloc(memory, n);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
-
-/* The value of a call whose allocations count. */
-#define COUNTED(call)            \
-    ({                           \
-        __typeof__(call) _value; \
-                                 \
-        counting = true;         \
-        _value = (call);         \
-        counting = false;        \
-        _value;                  \
-    })
+#include "short_memory.h"
 
 static const char *refuse_bob(_unused_ void *user, const TestCommand *command)
 {
@@ -138,6 +90,55 @@ START_TEST(no_allocation_that_fails_costs_a_message)
 }
 END_TEST
 
+static Config *load_text(const char *text)
+{
+    _cleanup_failure_ Failure f = {0};
+    Config *config = NULL;
+
+    ck_assert_msg(config_load_text("test", text, strlen(text), NULL, &config, &f) == 0, "%s",
+        failure_text(&f));
+    return config;
+}
+
+static void assert_relays(const Scene *s, size_t n, const char *first, bool has_lanes)
+{
+    EngineRelay relay;
+    EngineLane lane;
+
+    ck_assert_uint_eq(figures(s).relays, n);
+    ck_assert(engine_relay(s->engine, 0, &relay));
+    ck_assert_str_eq(relay.config->name, first);
+    ck_assert_int_eq(engine_lane(s->engine, 1, &lane), has_lanes);
+}
+
+/* Relays, lanes and the ways of routes are those of one configuration, whatever fails. */
+START_TEST(a_reload_that_lacks_memory_changes_nothing)
+{
+    _cleanup_config_ Config *config = load_text(
+        "relays = ( { name = \"new\"; host = \"127.0.0.1\"; port = 1; tls = \"none\"; },\n"
+        "           { name = \"other\"; host = \"127.0.0.1\"; port = 2; tls = \"none\"; } );\n"
+        "lanes = ( { name = \"bulk\"; message_rate = \"10/h\"; } );\n"
+        "routes = ( { sender = \"*@a.example\"; relays = [\"other\"]; } );\n");
+    _cleanup_scene_ Scene s = {0};
+    int r = -ENOMEM;
+
+    scene_init(&s);
+    add_relay(&s, 0, NULL, NULL, "");
+    scene_open(&s, "");
+    for (allocation_to_fail = 0; r < 0; allocation_to_fail++) {
+        n_allocations = 0;
+        r = COUNTED(engine_reload(s.engine, config));
+        ck_assert(r == 0 || r == -ENOMEM);
+        assert_relays(&s, r < 0 ? 1 : 2, r < 0 ? "one" : "new", r == 0);
+        if (r < 0) {
+            engine_flush(s.engine);
+            ck_assert_int_ge(sd_event_run(s.loop, 0), 0);
+        }
+    }
+    ck_assert_uint_gt(allocation_to_fail, 6);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("delivery/engine: memory");
@@ -145,6 +146,7 @@ int main(void)
 
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, no_allocation_that_fails_costs_a_message, 0, (int)ELEMENTSOF(settings));
+    tcase_add_test(t, a_reload_that_lacks_memory_changes_nothing);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

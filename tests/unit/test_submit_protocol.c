@@ -108,8 +108,8 @@ END_TEST
 START_TEST(test_wrong)
 {
     static const char *const wrong[] = {"\n", "queue\n", "QUEUE x\n", "END\n", "DATA 5\n",
-        "QUEUE \n", "KEY x\n", "NOOP\n", "RUN\n", "ARGUMENT x\n", "COLOR\n", "ASK x\n", "\rLIST\n", "LI\rST\n",
-        "LIST\r\r\n", "\x7f", "\t", "\x1b[2J"};
+        "QUEUE \n", "KEY x\n", "NOOP\n", "RUN\n", "ARGUMENT x\n", "COLOR\n", "ASK x\n", "\rLIST\n",
+        "LI\rST\n", "LIST\r\r\n", "\x7f", "\t", "\x1b[2J"};
 
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
         char expected[32];
