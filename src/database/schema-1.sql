@@ -831,7 +831,7 @@ CREATE FUNCTION list(
     after bigint, sort text, reverse boolean, most bigint, names boolean
 ) RETURNS TABLE (
     id bigint, state text, uid bigint, bytes bigint, queued timestamptz, next timestamptz, attempts int, sender text,
-    recipients text[], delivered bigint, text text, relay text, role text
+    recipients text[], delivered bigint, text text, relay text, role text, lane text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     direction text := CASE WHEN reverse THEN ' DESC' ELSE '' END;
@@ -864,12 +864,13 @@ DECLARE
 BEGIN
     IF names THEN
         chosen := 'SELECT p.message, p.state, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::timestamptz,'
-            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL FROM (' || chosen || ') AS p';
+            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL, NULL FROM (' || chosen || ') AS p';
     ELSE
         chosen := 'WITH p AS MATERIALIZED (SELECT *, row_number() OVER () AS rank FROM (' || chosen || ') AS chosen)'
             ' SELECT p.message, p.state, m.uid, octet_length(m.content)::bigint, m.queued, p.next,'
             ' coalesce(p.attempts, last_of(p.message, ''attempt'')::int, 0), m.sender, sent_to.addresses,'
-            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay''), m.role::text'
+            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay''), m.role::text,'
+            ' nullif(m.lane, '''')'
             ' FROM p JOIN message m ON m.id = p.message CROSS JOIN LATERAL ('
                 'SELECT array_agg(r.address ORDER BY r.number) AS addresses,'
                 ' count(*) FILTER (WHERE r.outcome = ''delivered'') AS delivered'
