@@ -208,19 +208,30 @@ CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER 
     SELECT name FROM lane ORDER BY name
 $$;
 
--- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
--- here it is seen to that it can be written down as one. Patterns are E'', which a caller's standard_conforming_strings
--- does not change.
+-- What is wrong with an address of an envelope, or NULL: what a daemon would not send to is told to who queues it, who can
+-- still correct it. Patterns are E'', which a caller's standard_conforming_strings does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
-        WHEN octet_length(address) > 1000 THEN 'it is longer than 1000 octets'
+        WHEN octet_length(address) > 900 THEN 'it is longer than 900 octets'
         WHEN address ~ E'[\\x01-\\x1f\\x7f-\\x9f]' THEN 'it has a control character'
         WHEN address ~ '^"' AND address !~ E'^"([^"\\\\]|\\\\.)*"@[^" <>@]+$'
             THEN 'what is in quotation marks has no end, or no domain follows'
         WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
+        WHEN address !~ '^"' AND address ~ '@.*@' THEN 'it has more than one @; each address is an element of its own'
+        WHEN address !~ '^"' AND address ~ E'[](),:;"\\\\[].*@'
+            THEN 'before the @ is a character that is allowed in quotation marks only'
+        WHEN address !~ '^"' AND address ~ E'^\\.|\\.\\.[^@]*@|\\.@' THEN 'before the @, a dot must stand between other characters'
+        WHEN address ~ E'^\\x27.*\\x27$' THEN 'it stands in apostrophes'
+        WHEN address !~ E'@\\[[^]@[:space:]]+\\]$' AND address !~
+                E'@[^\\x01-\\x2c\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\x7f]+$'
+            THEN 'after the @ are other characters than letters, digits, hyphens and dots'
+        WHEN address ~ E'@(\\.|-)[^@]*$|\\.\\.[^@]*$|(\\.-|-\\.)[^@"]*$|(\\.|-)$'
+            THEN 'a part of the domain is empty, or begins or ends with a hyphen'
+        WHEN substring(address FROM '[^@]*$') ~ '[A-Za-z0-9_-]{64}' OR octet_length(substring(address FROM '[^@]*$')) > 255
+            THEN 'its domain, or a part of it, is too long'
     END
 $$;
 
