@@ -1232,6 +1232,9 @@ CREATE FUNCTION allow(role name, kind text) RETURNS void LANGUAGE plpgsql SET se
 DECLARE
     one regprocedure;
 BEGIN
+    IF allow.role = 'public' THEN
+        RAISE EXCEPTION 'outbox: "public" is everybody, and no role' USING ERRCODE = '42704';
+    END IF;
     INSERT INTO granted VALUES (allow.role, allow.kind) ON CONFLICT DO NOTHING;
     EXECUTE format('GRANT USAGE ON SCHEMA outbox TO %I', allow.role);
     FOR one IN SELECT may_use(allow.kind) LOOP
