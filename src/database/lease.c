@@ -34,6 +34,8 @@
 #define END_PATIENCE (10 * USEC_PER_SEC)
 #define END_TRIES 5
 
+#define SHARERS_MAX 100000
+
 /* A machine that sleeps does not stop the lease. */
 static usec_t now_boottime(void)
 {
@@ -142,8 +144,10 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
         return;
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
+    d->share = (Share){.count = 1};
     come_alive(d);
     database_take_kept(d);
+    database_renew(d); /* which says how many others there are */
 }
 
 static void begin(DatabaseSource *d)
@@ -173,6 +177,20 @@ static void lose(DatabaseSource *d)
     begin(d);
 }
 
+static void take_share(DatabaseSource *d, const DatabaseResult *rows)
+{
+    int64_t place = database_result_integer(rows, 0, 1),
+            count = database_result_integer(rows, 0, 2);
+
+    if (place < 0 || count <= place || count > SHARERS_MAX)
+        return;
+    d->share = (Share){
+        .place = (unsigned)place,
+        .count = (unsigned)count,
+        .known = database_result_truth(rows, 0, 3),
+    };
+}
+
 static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
@@ -184,6 +202,7 @@ static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Fa
         lose(d);
         return;
     }
+    take_share(d, rows);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     if (!d->alive)
         come_alive(d);
@@ -206,8 +225,10 @@ void database_renew(DatabaseSource *d)
         return;
     d->told_idle = is_idle(d);
     d->renewed = now_boottime();
-    d->beginning = database_ask(d->connection, "SELECT outbox.daemon_renew($1, $2, $3, $4)", values,
-                       4, on_renewed, d) >= 0;
+    d->beginning =
+        database_ask(d->connection,
+            "SELECT alive, place, daemons, known FROM outbox.daemon_renew($1, $2, $3, $4)", values,
+            4, on_renewed, d) >= 0;
 }
 
 /* ---- what the connection tells ---- */
@@ -236,9 +257,14 @@ static void on_down(void *user, const Failure *failure)
     tell_lost(d, failure);
 }
 
+/* There is a message, or another daemon: that one waits for its part of the limits. */
 static void on_notified(void *user)
 {
-    database_claim(user);
+    DatabaseSource *d = user;
+
+    if (d->alive && now_boottime() >= d->renewed + TICK)
+        database_renew(d);
+    database_claim(d);
 }
 
 const DatabaseHandlers database_lease_handlers = {
@@ -317,7 +343,7 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
             on_up(d);
         return 0;
     }
-    if (now >= d->renewed + RENEW_EVERY || is_idle(d) != d->told_idle)
+    if (now >= d->renewed + RENEW_EVERY || is_idle(d) != d->told_idle || !d->share.known)
         database_renew(d);
     if (!database_holds(d)) /* it is to be seen whether anything is ours still */
         return 0;

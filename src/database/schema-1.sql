@@ -104,6 +104,7 @@ CREATE TABLE daemon (
     name        text NOT NULL,                      -- of its machine, for people
     role        name NOT NULL DEFAULT session_user,
     started     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    renewed     timestamptz NOT NULL DEFAULT clock_timestamp(),
     until       timestamptz NOT NULL,               -- the end of its lease
     idle        boolean NOT NULL DEFAULT false,     -- a new message is worth a notification
     figures     jsonb
@@ -391,18 +392,28 @@ $$;
 -- A daemon begins: its id. `lease` is how long what it holds is its own after it was heard of last.
 CREATE FUNCTION daemon_begin(name text, lease interval) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT ring(); -- the others are to know how many there are
     INSERT INTO daemon (name, until) VALUES (name, clock_timestamp() + lease) RETURNING id
 $$;
 
--- It is alive: false when its lease has ended and others have what it held; it begins anew then, and writes nothing.
-CREATE FUNCTION daemon_renew(daemon bigint, lease interval, idle boolean, figures jsonb) RETURNS boolean
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    WITH renewed AS (
-        UPDATE daemon SET until = clock_timestamp() + daemon_renew.lease, idle = daemon_renew.idle,
-            figures = daemon_renew.figures
-        WHERE id = daemon_renew.daemon RETURNING id
-    ) SELECT EXISTS (SELECT FROM renewed)
-$$;
+-- It is alive, or `alive` is false: its lease has ended and others have what it held; it begins anew then, and writes
+-- nothing. It is that one, from 0, of so many daemons, and `known` says whether the others have heard of it: each learns
+-- with its own renewal how many there are. One that missed two of those is not waited for.
+CREATE FUNCTION daemon_renew(daemon bigint, lease interval, idle boolean, figures jsonb,
+    OUT alive boolean, OUT place bigint, OUT daemons bigint, OUT known boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+DECLARE
+    began timestamptz;
+BEGIN
+    UPDATE daemon SET until = clock_timestamp() + daemon_renew.lease, idle = daemon_renew.idle,
+        figures = daemon_renew.figures, renewed = clock_timestamp()
+        WHERE id = daemon_renew.daemon RETURNING started INTO began;
+    alive := FOUND;
+    SELECT count(*) FILTER (WHERE id < daemon_renew.daemon), count(*),
+            count(*) FILTER (WHERE renewed < began AND renewed > clock_timestamp() - interval '30 seconds') = 0
+        INTO place, daemons, known FROM daemon WHERE until > clock_timestamp();
+END $$;
 
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
 -- just ending a message of theirs has its row locked, and keeps it. Keys are forgotten, too, and pieces.

@@ -149,6 +149,14 @@ static void flush(Source *base)
     database_flush(d);
 }
 
+/* Until the database has said how many others there are it may be one of many. */
+static Share share(const Source *base)
+{
+    const DatabaseSource *d = (const DatabaseSource *)base;
+
+    return d->share_limits ? d->share : SHARE_WHOLE;
+}
+
 static void rest(_unused_ Source *base)
 {
 }
@@ -164,6 +172,7 @@ static const SourceOps database_ops = {
     .keep = database_keep,
     .kept = database_kept,
     .figures = figures,
+    .share = share,
     .rest = rest,
 };
 
@@ -187,6 +196,7 @@ int database_source_check(const char *conninfo, Failure *f)
 void database_source_configure(DatabaseSource *d, const Config *config)
 {
     d->keep_sent = config->spool.keep_sent;
+    d->share_limits = config->spool.share_limits;
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
     if (!d->quiet)
@@ -239,6 +249,7 @@ int database_source_new(
     if (!d)
         return failure_set_errno(f, -ENOMEM, "cannot use the database");
     d->base.ops = &database_ops;
+    d->share = (Share){.count = 1};
     d->loop = sd_event_ref(loop);
     d->worker = worker_ref(worker);
     database_list_init(&d->loading);

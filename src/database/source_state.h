@@ -52,7 +52,7 @@ struct DatabaseSource {
     Worker *worker;
     SenderRules *senders;
     Notices notices;
-    bool keep_sent, stopping;
+    bool keep_sent, share_limits, stopping;
     bool passing;  /* it ends once what was there has been seen */
     bool quiet;    /* nobody is told of messages that fail */
     bool ripening; /* there may be more that is due */
@@ -66,6 +66,7 @@ struct DatabaseSource {
     bool beginning;   /* that number, or whether it stands, is asked for */
     usec_t lease_end; /* boottime until which what is held is ours for certain */
     bool flush;       /* what waits for a time is to be made ready when it stands */
+    Share share;      /* of the limits, as the database said last */
     bool told_idle;   /* that there is nothing to do */
     usec_t renewed, reaped, forgot, ripened, rescanned; /* boottime: when it was done last */
     usec_t next_due;                                    /* realtime */

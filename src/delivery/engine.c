@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "delivery/active.h"
+#include "delivery/fleet.h"
 #include "delivery/lanes.h"
 #include "delivery/link.h"
 #include "delivery/pump.h"
@@ -99,6 +100,7 @@ static int use_config(Engine *engine, Config *config)
     engine->config = config_ref(config);
     engine->context.retry = &config->retry;
     engine->context.keep_sent = config->spool.keep_sent;
+    fleet_apply(engine);
     return 0;
 }
 
@@ -115,6 +117,7 @@ int engine_new(sd_event *loop, Source *source, Worker *worker, Config *config,
     engine->context.observer = observer;
     engine->context.user = user;
     engine->links_max = SIZE_MAX;
+    engine->share = SHARE_WHOLE;
     suspects_init(&engine->suspects);
     r = use_config(engine, config);
     if (r >= 0)

@@ -97,6 +97,13 @@ int lanes_new(const Engine *engine, Config *config, struct EngineLanes **ret)
     return r;
 }
 
+void lanes_share(Engine *engine)
+{
+    for (unsigned i = 0; engine->lanes && i < engine->lanes->n; i++)
+        if (engine->lanes->all[i].restraint)
+            restraint_share(engine->lanes->all[i].restraint, &engine->share);
+}
+
 void lanes_use(Engine *engine, const Config *config, struct EngineLanes *lanes)
 {
     renumber(engine, config);
@@ -151,7 +158,7 @@ static size_t less(size_t a, size_t b)
 static void view_room(const Engine *engine, unsigned i, const Counts *counts, PlanLane *ret)
 {
     const LaneState *lane = &engine->lanes->all[i];
-    unsigned max = lane->config ? lane->config->connections : 0;
+    unsigned max = lane->config ? lane->config->connections : 0; /* 0: any number */
     RestraintRoom room = {.messages = UINT64_MAX, .recipients = UINT64_MAX};
 
     if (lane->restraint)
@@ -161,7 +168,8 @@ static void view_room(const Engine *engine, unsigned i, const Counts *counts, Pl
     if (lane->restraint)
         ret->room = less(ret->room, counts->pending[i]);
     if (max > 0)
-        ret->room = MIN(ret->room, less(max, counts->pending[i] + counts->sending[i]));
+        ret->room = MIN(ret->room,
+            less(share_of(&engine->share, max), counts->pending[i] + counts->sending[i]));
 }
 
 unsigned lanes_view(const Engine *engine, PlanLane *ret, const unsigned *passed)

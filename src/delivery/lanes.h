@@ -13,6 +13,9 @@ int lanes_new(const Engine *engine, Config *config, struct EngineLanes **ret);
 void lanes_use(Engine *engine, const Config *config, struct EngineLanes *lanes);
 void lanes_free(struct EngineLanes *lanes);
 
+/* Restrains them by the engine's share. */
+void lanes_share(Engine *engine);
+
 /* The number of the message's lane. */
 unsigned lanes_number(const Engine *engine, const HeldMessage *message);
 

@@ -3,6 +3,7 @@
 #include "delivery/pump.h"
 
 #include "delivery/active.h"
+#include "delivery/fleet.h"
 #include "delivery/health.h"
 #include "delivery/lanes.h"
 #include "delivery/link.h"
@@ -161,6 +162,7 @@ void engine_pump(Engine *engine)
     PlanView view;
     size_t n;
 
+    fleet_look(engine);
     settle(engine, now);
     view = view_engine(engine, now);
     view.waiting = take_messages(engine, &view, now);

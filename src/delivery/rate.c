@@ -12,7 +12,12 @@
 
 void rate_init(RateWindow *w, const Rate *rate)
 {
-    *w = (RateWindow){.rate = *rate};
+    *w = (RateWindow){.rate = *rate, .limit = rate->limit};
+}
+
+void rate_share(RateWindow *w, const Share *share)
+{
+    w->limit = share_of(share, w->rate.limit);
 }
 
 static usec_t width_of(const RateWindow *w)
@@ -61,7 +66,7 @@ uint64_t rate_room(RateWindow *w, usec_t now)
 
     turn(w, now);
     n = count(w);
-    return n < w->rate.limit ? w->rate.limit - n : 0;
+    return n < w->limit ? w->limit - n : 0;
 }
 
 usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
@@ -71,10 +76,10 @@ usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
     turn(w, now);
     used = count(w);
     oldest = w->slot + 1 - MIN(w->slot + 1, (uint64_t)RATE_SLOTS);
-    n = MIN(n, (uint64_t)w->rate.limit);
-    if (used + n <= w->rate.limit)
+    n = MIN(n, (uint64_t)w->limit);
+    if (used + n <= w->limit)
         return now;
-    for (; used + n > w->rate.limit; oldest++)
+    for (; used + n > w->limit; oldest++)
         used -= w->counts[oldest % RATE_SLOTS];
     return (oldest - 1 + RATE_SLOTS) * width_of(w) - START;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/share.h"
 #include "settings/rate.h"
 
 #define RATE_SLOTS 61 /* a sixtieth of the time each, and one that is under way */
@@ -13,11 +14,15 @@
 /* What was sent, by when. */
 typedef struct RateWindow {
     Rate rate;
-    uint64_t slot; /* the latest */
+    uint32_t limit; /* of it, for this process */
+    uint64_t slot;  /* the latest */
     uint32_t counts[RATE_SLOTS];
 } RateWindow;
 
 void rate_init(RateWindow *window, const Rate *rate);
+
+/* What may be sent from now on is that part of the rate. */
+void rate_share(RateWindow *window, const Share *share);
 
 void rate_note(RateWindow *window, uint64_t n, usec_t now);
 

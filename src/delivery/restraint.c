@@ -29,6 +29,7 @@ typedef struct Windows {
 
 struct Restraint {
     Windows messages, recipients;
+    unsigned shared_by; /* so many processes; 0 and 1: this one alone */
     Hours hours;
     bool is_quiet; /* until then, as of `known`; all realtime */
     usec_t known, until;
@@ -52,6 +53,7 @@ static void windows_inherit(Windows *w, const Windows *former)
 
                 w->all[i] = former->all[k];
                 w->all[i].rate = rate;
+                w->all[i].limit = rate.limit;
             }
 }
 
@@ -80,6 +82,19 @@ int restraint_new(RestraintTerms terms, const Restraint *former, Restraint **ret
 void restraint_free(Restraint *restraint)
 {
     free(restraint);
+}
+
+static void windows_share(Windows *w, const Share *share)
+{
+    for (size_t i = 0; i < w->n; i++)
+        rate_share(&w->all[i], share);
+}
+
+void restraint_share(Restraint *r, const Share *share)
+{
+    r->shared_by = share->count;
+    windows_share(&r->messages, share);
+    windows_share(&r->recipients, share);
 }
 
 static uint64_t windows_room(Windows *w, usec_t now)
@@ -157,15 +172,20 @@ void restraint_note(Restraint *r, size_t messages, size_t recipients, usec_t now
     note(&r->recipients, recipients, now);
 }
 
-static const char *explain_rate(
-    const Windows *w, const char *what, const char *setting, char text[static RESTRAINT_TEXT_MAX])
+static const char *explain_rate(const Restraint *r, const Windows *w, const char *what,
+    const char *setting, char text[static RESTRAINT_TEXT_MAX])
 {
-    const Rate *rate = &w->all[w->full].rate;
+    const RateWindow *full = &w->all[w->full];
     _cleanup_free_
-    char *per = text_format_duration(rate->per);
-
-    snprintf(text, RESTRAINT_TEXT_MAX, "it has taken %u %s in %s (%s)", rate->limit, what,
+    char *per = text_format_duration(full->rate.per);
+    int n = snprintf(text, RESTRAINT_TEXT_MAX, "it has taken %u %s in %s (%s", full->limit, what,
         per ?: "that time", setting);
+
+    if (r->shared_by > 1)
+        snprintf(text + n, RESTRAINT_TEXT_MAX - (size_t)n, ": %u, shared by %u daemons)",
+            full->rate.limit, r->shared_by);
+    else
+        strcpy(text + n, ")");
     return text;
 }
 
@@ -173,9 +193,9 @@ const char *restraint_explain(
     const Restraint *r, RestraintKind kind, char text[static RESTRAINT_TEXT_MAX])
 {
     if (kind == RESTRAINT_MESSAGES)
-        return explain_rate(&r->messages, "messages", "message_rate", text);
+        return explain_rate(r, &r->messages, "messages", "message_rate", text);
     if (kind == RESTRAINT_RECIPIENTS)
-        return explain_rate(&r->recipients, "recipients", "recipient_rate", text);
+        return explain_rate(r, &r->recipients, "recipients", "recipient_rate", text);
     strcpy(text, kind == RESTRAINT_QUIET ? "it is quiet at these hours (quiet)" : "");
     return text;
 }

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/share.h"
 
 typedef struct Restraint Restraint;
 
@@ -35,6 +36,9 @@ typedef struct RestraintRoom {
  * a reload (NULL: none), as far as the rates are the same. 0 or -ENOMEM. */
 int restraint_new(RestraintTerms terms, const Restraint *former, Restraint **ret);
 void restraint_free(Restraint *restraint); /* accepts NULL */
+
+/* Of the rates, that part is for this process from now on: all of them at first. */
+void restraint_share(Restraint *restraint, const Share *share);
 
 RestraintRoom restraint_room(Restraint *restraint, usec_t now, usec_t realtime);
 

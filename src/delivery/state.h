@@ -34,6 +34,7 @@ typedef struct Link {
     bool closed;   /* over; freed by the pump */
     bool served;   /* the relay said what becomes of a message */
     bool trusted;  /* the address serves */
+    bool spare;    /* more than the relay is to have from here (fleet.h); takes no more */
     bool doubted; /* it could not take a message, and the relay has others: no more over this one */
     bool judged;  /* `blame` is of its end */
     bool told_secrets; /* that one of them cannot be kept */
@@ -53,6 +54,7 @@ struct Engine {
     RelaySet *relays;
     Worker *worker; /* what may block */
     Source *source;
+    Share share; /* of the limits of relays and lanes */
     AttemptContext context;
     EngineStatistics statistics;
     Lane lane;

@@ -65,7 +65,7 @@ static PlanLink view_of(const Engine *engine, const Link *link)
         .logging_in = !link->ready && connection_stage(link->connection) == STAGE_AUTH,
         .quitting = link->quitting || link->closed,
         .can_submit = view_can_submit(link),
-        .used_up = link->doubted || view_is_used_up(link),
+        .used_up = link->doubted || link->spare || view_is_used_up(link),
         .carries = link->n_attempts,
         .since = link->since,
         .idle_timeout = link->relay->config->idle_timeout,
@@ -73,13 +73,15 @@ static PlanLink view_of(const Engine *engine, const Link *link)
 }
 
 /* How many connections a relay may have: one to find out, when it was at fault. */
-static unsigned limit_of(const Relay *relay)
+static unsigned limit_of(const Engine *engine, const Relay *relay)
 {
+    unsigned max = share_of(&engine->share, relay->config->connections);
+
     switch (relay->state) {
     case RELAY_STATE_HELD: return 0;
     case RELAY_STATE_PROBING: return 1;
-    case RELAY_STATE_LIMITED: return MIN(relay->limit, relay->config->connections);
-    default: return relay->config->connections;
+    case RELAY_STATE_LIMITED: return MIN(relay->limit, max);
+    default: return max;
     }
 }
 
@@ -109,7 +111,7 @@ static void view_relays(Engine *engine, usec_t now)
         engine->plan_relays[i] = (PlanRelay){
             .state = relay->state,
             .until = relay->until,
-            .limit = limit_of(relay),
+            .limit = limit_of(engine, relay),
             .unproven = relay_is_unproven(relay),
         };
         restrain_view(engine, relay, &engine->plan_relays[i]);

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/failure.h"
 #include "base/outcome.h"
+#include "base/share.h"
 #include "message/message.h"
 #include "settings/lanes.h"
 
@@ -170,6 +171,9 @@ typedef struct SourceOps {
     int (*keep)(Source *source, const void *data, size_t n);
     int (*kept)(Source *source, Buffer *out);
     void (*figures)(const Source *source, SourceFigures *ret);
+    /* This process's part of the limits, where others deliver from it, too; wake() comes when it
+     * has changed. NULL: all of them. */
+    Share (*share)(const Source *source);
     void (*rest)(
         Source *source); /* nothing is held: the time to let go of what was kept for speed */
 } SourceOps;

@@ -18,8 +18,9 @@
 
 typedef struct SpoolConfig {
     char *directory;
-    char *database; /* a connection string of libpq, which may have a password in it; NULL: the
-                       queue is in the directory */
+    char *database;    /* a connection string of libpq, which may have a password in it; NULL: the
+                          queue is in the directory */
+    bool share_limits; /* limits and rates hold for all daemons on the database together */
     bool keep_sent;
     usec_t settle; /* how long a file must be left alone when no lease can tell that its writer is
                       done */

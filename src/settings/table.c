@@ -129,6 +129,9 @@ static const Setting table[] = {
         .required = true, .help = "the queue directory"},
     {SPOOL(database), "", SETTING_CONNINFO, IN_SPOOL(database), NULL,
         .help = "the PostgreSQL database that has the queue, in the place of the directory"},
+    {SPOOL(share_limits), "", SETTING_BOOL, IN_SPOOL(share_limits), "true",
+        .help = "the limits and rates of relays and lanes hold for all daemons on the database "
+                "together"},
     {SPOOL(keep_sent), "KeepQueue", SETTING_BOOL, IN_SPOOL(keep_sent), "false",
         .help = "keep a delivered message as NAME.sent instead of removing it"},
     {SPOOL(settle), "", SETTING_DURATION, IN_SPOOL(settle), "2s", 0, USEC_PER_HOUR,

@@ -21,7 +21,7 @@ BY_FUNCTIONS = f"""SELECT coalesce(max(arrived)::text::bigint, :arrived) AS arri
         coalesce(max(message), :message) AS message,
         coalesce(array_agg(message) FILTER (WHERE message IS NOT NULL), '{{}}') AS ids
     FROM outbox.claim({ME}, '', (:arrived)::text::xid8, :message, '{{}}', {BATCH}) \\gset
-SELECT * FROM outbox.read({ME}, ':ids', 65536);
+SELECT * FROM outbox.read({ME}, ':ids', 65536, 16777216);
 SELECT * FROM outbox.write({ME}, (SELECT jsonb_agg(jsonb_build_object('message', id, 'state', 'sent')) FROM unnest(':ids'::bigint[]) AS id));
 """
 

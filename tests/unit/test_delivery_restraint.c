@@ -193,6 +193,55 @@ START_TEST(a_reload_and_a_restart_forget_nothing)
 }
 END_TEST
 
+/* ---- shared by several processes ---- */
+
+START_TEST(the_parts_of_a_limit_are_all_of_it)
+{
+    for (unsigned limit = 1; limit < 50; limit++)
+        for (unsigned count = 1; count < 20; count++) {
+            unsigned sum = 0;
+
+            for (unsigned place = 0; place < count; place++)
+                sum += share_of(&(Share){place, count, true}, limit);
+            ck_assert_uint_eq(sum, limit >= count ? limit : count);
+            ck_assert_uint_eq(share_of(&(Share){0, count, false}, limit), 1);
+        }
+}
+END_TEST
+
+START_TEST(a_rate_is_shared)
+{
+    Restraint *r = restraint_of("11/d", "100/h", NULL, NULL), *next;
+    char text[RESTRAINT_TEXT_MAX];
+
+    restraint_share(r, &(Share){1, 2, true});
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 5);
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).recipients, 50);
+    restraint_note(r, 5, 5, NOW);
+    ck_assert_uint_gt(restraint_room(r, NOW, REAL).from, NOW + USEC_PER_DAY - 1);
+    ck_assert_str_eq(restraint_explain(r, RESTRAINT_MESSAGES, text),
+        "it has taken 5 messages in 1d (message_rate: 11, shared by 2 daemons)");
+
+    /* A third comes, who does not know of it yet, and then it is alone. */
+    restraint_share(r, &(Share){1, 3, false});
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 0);
+    restraint_share(r, &SHARE_WHOLE);
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 6);
+    ck_assert_uint_eq(restraint_when(r, 95, NOW), NOW);
+    restraint_share(r, &(Share){0, 2, true});
+    ck_assert_uint_eq(restraint_when(r, 45, NOW), NOW);
+    ck_assert_uint_gt(restraint_when(r, 46, NOW), NOW);
+
+    /* The settings are read again. */
+    next = restraint_of("20/d", NULL, NULL, r);
+    ck_assert_uint_eq(restraint_room(next, NOW, REAL).messages, 15);
+    restraint_share(next, &(Share){0, 2, true});
+    ck_assert_uint_eq(restraint_room(next, NOW, REAL).messages, 5);
+    restraint_free(r);
+    restraint_free(next);
+}
+END_TEST
+
 START_TEST(a_sixtieth_of_a_rate_is_due_to_be_kept)
 {
     Restraint *r = restraint_of("30/s", "600/h", NULL, NULL);
@@ -249,6 +298,8 @@ int main(void)
     tcase_add_test(t, a_relay_without_any_has_none);
     tcase_add_test(t, all_rates_hold_at_once);
     tcase_add_test(t, a_reload_and_a_restart_forget_nothing);
+    tcase_add_test(t, the_parts_of_a_limit_are_all_of_it);
+    tcase_add_test(t, a_rate_is_shared);
     tcase_add_test(t, a_sixtieth_of_a_rate_is_due_to_be_kept);
     tcase_add_test(t, nothing_goes_in_quiet_hours);
     suite_add_tcase(suite, t);
