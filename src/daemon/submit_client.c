@@ -304,6 +304,17 @@ static void take_data(SubmitClient *c, const SubmitPart *part)
         write_piece(c);
 }
 
+/* Where there are files nobody knows a message again that has gone. */
+static void take_key(SubmitClient *c, const SubmitPart *part)
+{
+    if (!submit_place(c->submit).database)
+        fail(c, -EOPNOTSUPP, ERROR_USAGE,
+            "a key is for a queue in a database, and outboxd has it in a directory; nothing was "
+            "queued");
+    else if (submit_item_ask_key(c->item, part->data) < 0)
+        fail(c, -ENOMEM, ERROR_MEMORY, "memory is short: try again; nothing was queued");
+}
+
 static void begin_question(SubmitClient *c)
 {
     submit_question_free(c->question);
@@ -328,6 +339,7 @@ static void take_event(SubmitClient *c, SubmitEvent event, const SubmitPart *par
         if (!c->item)
             fail(c, -ENOMEM, ERROR_MEMORY, "memory is short: try again; nothing was queued");
         break;
+    case SUBMIT_KEY: take_key(c, part); break;
     case SUBMIT_DATA: take_data(c, part); break;
     case SUBMIT_END: let_through(c); break;
     case SUBMIT_WRONG: submit_client_fail(c, f); break;

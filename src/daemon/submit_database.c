@@ -91,7 +91,7 @@ static int read_content(void *source, Buffer *out, Failure *f)
 static int put_item(Database *database, SubmitItem *item, Failure *f)
 {
     _cleanup_(message_free_p) Message *message = NULL;
-    DatabaseMessage asked = {.key = item->key, .uid = item->uid};
+    DatabaseMessage asked = {.key = item->asked_key ?: item->key, .uid = item->uid};
     Content content = {0};
     int r = open_content(item, &content, f);
 

@@ -26,6 +26,17 @@ SubmitItem *submit_item_new(uid_t uid)
     return item;
 }
 
+int submit_item_ask_key(SubmitItem *item, const char *key)
+{
+    char *text;
+
+    if (asprintf(&text, "user %u %s", item->uid, key) < 0)
+        return -ENOMEM;
+    free(item->asked_key);
+    item->asked_key = text;
+    return 0;
+}
+
 void submit_item_free(SubmitItem *item)
 {
     if (!item)
@@ -34,6 +45,7 @@ void submit_item_free(SubmitItem *item)
     buffer_done(&item->data);
     failure_done(&item->failure);
     close_p(&item->fd);
+    free(item->asked_key);
     free(item->id);
     free(item);
 }

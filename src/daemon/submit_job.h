@@ -30,6 +30,7 @@ typedef struct SubmitItem {
     SpoolWriter *writer;       /* NULL: nothing was written so far */
     int fd;                    /* likewise, of one for the database: a file without a name; or -1 */
     char key[SUBMIT_KEY_SIZE]; /* by which the database knows it again */
+    char *asked_key;           /* the same, that the user has asked for; NULL: none */
     Buffer data;               /* what is to be written next */
     int error;                 /* with `failure` */
     Failure failure;
@@ -37,6 +38,9 @@ typedef struct SubmitItem {
 } SubmitItem;
 
 SubmitItem *submit_item_new(uid_t uid);
+
+/* Gives it a key of the user's, who has no other user's. 0 or -ENOMEM. */
+int submit_item_ask_key(SubmitItem *item, const char *key);
 void submit_item_free(SubmitItem *item); /* takes its file away; accepts NULL */
 
 /* Takes its file away beside the loop. */

@@ -36,6 +36,9 @@ typedef struct Database {
 /* Connects, and sees to it that there is a queue of a version that this program can use. */
 int database_open(const char *conninfo, Database **ret, Failure *f);
 
+/* Whether that error says that the login was refused, or may do nothing there. */
+bool database_is_refusal(int error);
+
 /* The same without looking what is there. */
 int database_connect(const char *conninfo, Database **ret, Failure *f);
 

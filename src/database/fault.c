@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "database/client.h"
 
 typedef struct FaultRow {
     int error, number;
@@ -44,6 +45,11 @@ static const FaultRow rows[FAULT_MAX] = {
     [FAULT_CONFLICT] = {-EAGAIN, ERROR_DATABASE, NULL},
     [FAULT_OTHER] = {-EIO, ERROR_DATABASE, NULL},
 };
+
+bool database_is_refusal(int error)
+{
+    return error == rows[FAULT_PASSWORD].error || error == rows[FAULT_RIGHT].error;
+}
 
 bool database_fault_passes(DatabaseFault fault)
 {

@@ -209,19 +209,30 @@ CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER 
     SELECT name FROM lane ORDER BY name
 $$;
 
--- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
--- here it is seen to that it can be written down as one. Patterns are E'', which a caller's standard_conforming_strings
--- does not change.
+-- What is wrong with an address of an envelope, or NULL: what a daemon would not send to is told to who queues it, who can
+-- still correct it. Patterns are E'', which a caller's standard_conforming_strings does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
-        WHEN octet_length(address) > 1000 THEN 'it is longer than 1000 octets'
+        WHEN octet_length(address) > 900 THEN 'it is longer than 900 octets'
         WHEN address ~ E'[\\x01-\\x1f\\x7f-\\x9f]' THEN 'it has a control character'
         WHEN address ~ '^"' AND address !~ E'^"([^"\\\\]|\\\\.)*"@[^" <>@]+$'
             THEN 'what is in quotation marks has no end, or no domain follows'
         WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
+        WHEN address !~ '^"' AND address ~ '@.*@' THEN 'it has more than one @; each address is an element of its own'
+        WHEN address !~ '^"' AND address ~ E'[](),:;"\\\\[].*@'
+            THEN 'before the @ is a character that is allowed in quotation marks only'
+        WHEN address !~ '^"' AND address ~ E'^\\.|\\.\\.[^@]*@|\\.@' THEN 'before the @, a dot must stand between other characters'
+        WHEN address ~ E'^\\x27.*\\x27$' THEN 'it stands in apostrophes'
+        WHEN address !~ E'@\\[[^]@[:space:]]+\\]$' AND address !~
+                E'@[^\\x01-\\x2c\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\x7f]+$'
+            THEN 'after the @ are other characters than letters, digits, hyphens and dots'
+        WHEN address ~ E'@(\\.|-)[^@]*$|\\.\\.[^@]*$|(\\.-|-\\.)[^@"]*$|(\\.|-)$'
+            THEN 'a part of the domain is empty, or begins or ends with a hyphen'
+        WHEN substring(address FROM '[^@]*$') ~ '[A-Za-z0-9_-]{64}' OR octet_length(substring(address FROM '[^@]*$')) > 255
+            THEN 'its domain, or a part of it, is too long'
     END
 $$;
 
@@ -866,7 +877,7 @@ CREATE FUNCTION list(
     after bigint, sort text, reverse boolean, most bigint, names boolean
 ) RETURNS TABLE (
     id bigint, state text, uid bigint, bytes bigint, queued timestamptz, next timestamptz, attempts int, sender text,
-    recipients text[], delivered bigint, text text, relay text, role text
+    recipients text[], delivered bigint, text text, relay text, role text, lane text
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     direction text := CASE WHEN reverse THEN ' DESC' ELSE '' END;
@@ -899,12 +910,13 @@ DECLARE
 BEGIN
     IF names THEN
         chosen := 'SELECT p.message, p.state, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::timestamptz,'
-            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL FROM (' || chosen || ') AS p';
+            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL, NULL FROM (' || chosen || ') AS p';
     ELSE
         chosen := 'WITH p AS MATERIALIZED (SELECT *, row_number() OVER () AS rank FROM (' || chosen || ') AS chosen)'
             ' SELECT p.message, p.state, m.uid, octet_length(m.content)::bigint, m.queued, p.next,'
             ' coalesce(p.attempts, last_of(p.message, ''attempt'')::int, 0), m.sender, sent_to.addresses,'
-            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay''), m.role::text'
+            ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay''), m.role::text,'
+            ' nullif(m.lane, '''')'
             ' FROM p JOIN message m ON m.id = p.message CROSS JOIN LATERAL ('
                 'SELECT array_agg(r.address ORDER BY r.number) AS addresses,'
                 ' count(*) FILTER (WHERE r.outcome = ''delivered'') AS delivered'
@@ -1268,6 +1280,9 @@ CREATE FUNCTION allow(role name, kind text) RETURNS void LANGUAGE plpgsql SET se
 DECLARE
     one regprocedure;
 BEGIN
+    IF allow.role = 'public' THEN
+        RAISE EXCEPTION 'outbox: "public" is everybody, and no role' USING ERRCODE = '42704';
+    END IF;
     INSERT INTO granted VALUES (allow.role, allow.kind) ON CONFLICT DO NOTHING;
     EXECUTE format('GRANT USAGE ON SCHEMA outbox TO %I', allow.role);
     FOR one IN SELECT may_use(allow.kind) LOOP

@@ -79,6 +79,35 @@ static int look(Database *database, Failure *f)
     return PLACE_EMPTY;
 }
 
+/* Whose right it is, where it is not this role's: that is no right that `grant` could give. */
+static int check_right(
+    Database *database, const char *question, const char *who, const char *advice, Failure *f)
+{
+    _cleanup_database_rows_ DatabaseRows rows = {0};
+    int r = database_query(database, question, DATABASE_NO_VALUES, &rows, f);
+
+    if (r < 0 || rows.n == 0 || database_is_true(&rows, 0, 0))
+        return r;
+    return failure_set(
+        f, -EACCES, ERROR_EACCES, "the role %s%s%s", database_field(&rows, 0, 1), who, advice);
+}
+
+static int check_may_make(Database *database, Failure *f)
+{
+    return check_right(database,
+        "SELECT has_database_privilege(current_database(), 'CREATE'), quote_ident(current_user)",
+        " may not make a schema in this database",
+        "; its owner lets it: GRANT CREATE ON DATABASE ... TO ...", f);
+}
+
+static int check_owns(Database *database, Failure *f)
+{
+    return check_right(database,
+        "SELECT pg_has_role(nspowner, 'USAGE'), format('%I does not own the queue: %I does',"
+        " current_user, pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'outbox'",
+        "", ", and gives rights; name it in spool.database, or with --set", f);
+}
+
 /* A schema that is there was made for its owner, who may not make one. */
 static int make(Database *database, Place place, Failure *f)
 {
@@ -88,7 +117,7 @@ static int make(Database *database, Place place, Failure *f)
         "SET LOCAL client_min_messages = error",
         database_schema_sql,
     };
-    int r = 0;
+    int r = place == PLACE_NONE ? check_may_make(database, f) : 0;
 
     for (size_t i = place == PLACE_EMPTY; r >= 0 && i < ELEMENTSOF(steps); i++)
         r = database_run(database, steps[i], f);
@@ -137,6 +166,8 @@ int database_schema_grant(Database *database, const char *role, const char *kind
 {
     int r = begin(database, f);
 
+    if (r == 0)
+        r = check_owns(database, f);
     if (r == 0)
         r = database_query(database, "SELECT outbox.allow($1::name, $2)",
             DATABASE_VALUES(database_text(role), database_text(kind)), NULL, f);

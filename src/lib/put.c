@@ -7,12 +7,6 @@
 #include "base/errors.h"
 #include "database/put.h"
 
-/* This user has no login there, or no right; outboxd has. */
-static bool refused(int error)
-{
-    return error == -EKEYREJECTED || error == -EACCES;
-}
-
 /* Its header is all there. */
 static int look(const Buffer *start, InputMemory *bytes, Message **ret, Failure *f)
 {
@@ -37,7 +31,7 @@ static int put_database(const QueueTarget *target, const Buffer *start, QueueRea
     if (r == 0)
         r = database_open(target->database, &database, &why);
     if (r < 0 && why.text)
-        return refused(r) && target->socket
+        return database_is_refusal(r) && target->socket
                    ? queue_submit(target, start, read, source, &why, ret_id, f)
                    : failure_set(f, r, why.number, "%s", failure_text(&why));
     if (r < 0)

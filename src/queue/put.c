@@ -105,6 +105,7 @@ int queue_submit(const QueueTarget *target, const Buffer *start, QueueRead read,
 
     sender.on_silence = target->on_silence;
     sender.userdata = target->socket;
+    sender.key = target->key;
     r = submit_sender_open(target->socket, &sender, &answer);
     if (r < 0)
         return fail_both(r, why, &answer, f);

@@ -15,6 +15,7 @@ static const struct {
     enum { NO_ARGUMENT, NUMBER, TEXT } argument;
 } commands[] = {
     {"QUEUE", SUBMIT_BEGIN, SUBMIT_AT_LINE, SUBMIT_IN_MESSAGE, NO_ARGUMENT},
+    {"KEY", SUBMIT_KEY, SUBMIT_IN_MESSAGE, SUBMIT_IN_MESSAGE, TEXT},
     {"DATA", SUBMIT_DATA, SUBMIT_IN_MESSAGE, SUBMIT_IN_DATA, NUMBER},
     {"END", SUBMIT_END, SUBMIT_IN_MESSAGE, SUBMIT_AT_LINE, NO_ARGUMENT},
     {"ASK", SUBMIT_ASK, SUBMIT_AT_LINE, SUBMIT_IN_QUESTION, NO_ARGUMENT},
@@ -89,6 +90,8 @@ static SubmitEvent take_argument(
     if (event == SUBMIT_ARGUMENT) {
         if (++parser->n_arguments > SUBMIT_ARGUMENTS_MAX)
             return wrong(parser, ERROR_USAGE, "a question has 256 arguments at most", f);
+    }
+    if (event == SUBMIT_ARGUMENT || event == SUBMIT_KEY) {
         *ret = (SubmitPart){.data = argument, .n = strlen(argument)};
         return event;
     }

@@ -19,6 +19,7 @@
 typedef enum SubmitEvent {
     SUBMIT_MORE,     /* all octets are used up, and more are wanted */
     SUBMIT_BEGIN,    /* QUEUE: a message begins */
+    SUBMIT_KEY,      /* what makes a second message with it none */
     SUBMIT_DATA,     /* octets of it */
     SUBMIT_END,      /* END: it is complete */
     SUBMIT_ASK,      /* ASK: a question begins */
@@ -47,8 +48,9 @@ typedef struct SubmitParser {
 
 /* What goes with an event: borrowed until the next call. */
 typedef struct SubmitPart {
-    const char *data; /* SUBMIT_DATA: in what was given; SUBMIT_ARGUMENT: with NUL behind it */
-    size_t n;         /* its octets; SUBMIT_COLUMNS: how many */
+    const char
+        *data; /* SUBMIT_DATA: in what was given; SUBMIT_ARGUMENT, SUBMIT_KEY: with NUL behind it */
+    size_t n;  /* its octets; SUBMIT_COLUMNS: how many */
 } SubmitPart;
 
 void submit_parser_init(SubmitParser *parser, uint64_t max_bytes);

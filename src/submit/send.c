@@ -10,9 +10,11 @@
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "submit/protocol.h"
 
 #define PIECE_BYTES ((size_t)64 * 1024)
 #define ANSWER_MAX 4096
+#define KEY_MAX 480 /* so that it fits in a line, and beside the user in the database */
 
 int submit_connect(const char *path, int *ret, Failure *f)
 {
@@ -38,13 +40,28 @@ int submit_connect(const char *path, int *ret, Failure *f)
     return 0;
 }
 
+/* What is no part of a line cannot be said. */
+static int check_key(const char *key, Failure *f)
+{
+    for (const char *p = key; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return failure_set(f, -EINVAL, ERROR_USAGE, "the key has a control character");
+    return *key && strlen(key) <= KEY_MAX ? 0
+                                          : failure_set(f, -EINVAL, ERROR_USAGE,
+                                                "the key is empty, or longer than 480 octets");
+}
+
 int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)
 {
-    int r = submit_connect(path, &ret->fd, f);
+    int r = ret->key ? check_key(ret->key, f) : 0;
 
+    if (r >= 0)
+        r = submit_connect(path, &ret->fd, f);
     if (r < 0)
         return r;
     r = buffer_append_string(&ret->pending, "QUEUE\n");
+    if (r >= 0 && ret->key)
+        r = buffer_appendf(&ret->pending, "KEY %s\n", ret->key);
     return r < 0 ? failure_set_errno(f, r, "cannot queue the message") : 0;
 }
 

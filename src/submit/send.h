@@ -13,6 +13,7 @@ int submit_connect(const char *path, int *ret, Failure *f);
 
 typedef struct SubmitSender {
     int fd;
+    const char *key; /* of the message: a second one with it is none; NULL: it has none */
     Buffer pending;
     int notice_msec,
         patience_msec; /* until it is told that nothing is heard, and until it is given up */

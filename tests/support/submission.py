@@ -19,16 +19,20 @@ def as_user(uid, *groups):
             f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups")
 
 
+def copy_programs(directory):
+    """What a user outside root's directories runs."""
+    shutil.copy(os.path.realpath(lab.program("outbox")), directory / "outbox")
+    (directory / ".libs").mkdir(mode=0o755)
+    shutil.copy(lab.BUILD / ".libs" / "liboutbox.so.1", directory / ".libs")
+    return directory
+
+
 class SubmissionTest(SystemTest):
     """A daemon that runs as a user of its own, and a directory that only it and its group may enter."""
 
     def setUp(self):
         super().setUp()
-        # What a user outside root's directories runs.
-        self.programs = self.lab.new_directory()
-        shutil.copy(os.path.realpath(lab.program("outbox")), self.programs / "outbox")
-        (self.programs / ".libs").mkdir(mode=0o755)
-        shutil.copy(lab.BUILD / ".libs" / "liboutbox.so.1", self.programs / ".libs")
+        self.programs = copy_programs(self.lab.new_directory())
         os.chown(self.queue.path, KEEPER, GROUP)
         self.queue.path.chmod(0o3730)
         self.home = self.lab.new_directory()

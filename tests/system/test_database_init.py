@@ -81,7 +81,7 @@ class Init(DatabaseTest):
         self.assertEqual(self.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'outbox'::regnamespace"), [["1"]])
 
     def test_by_a_role_that_may_not(self):
-        self.fails("database", "init", role="app", status=77, words=["permission denied", "42501", "as app"])
+        self.fails("database", "init", role="app", status=77, words=["10013", "the role app may not make a schema", "GRANT CREATE"])
         self.assertEqual(self.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'outbox'"), [["0"]])
 
     def test_a_newer_one(self):
@@ -123,6 +123,17 @@ class Trouble(DatabaseTest):
     def test_a_role_without_rights(self):
         self.init()
         self.fails("database", "check", role="app", status=77, words=["10013", "42501", "outbox database grant"])
+
+    def test_rights_are_given_by_the_owner(self):
+        self.init()
+        self.grant("boss", "operator")
+        self.fails("database", "grant", "app", "producer", role="boss", status=77,
+                   words=["10013", "the role boss does not own the queue: owner does"])
+
+    def test_everybody_is_no_role(self):
+        self.init()
+        self.fails("database", "grant", "public", "operator", status=75, words=["is everybody, and no role"])
+        self.assertEqual(self.sql("SELECT has_function_privilege('app', 'outbox.figures()', 'execute')"), [["f"]])
 
     def test_no_such_role(self):
         self.init()

@@ -174,6 +174,17 @@ class Queueing(SchemaTest):
             ("'a@x.org', '{a@x.org,ann}', 'x'", "the recipient \"ann\" is no address: it has no domain"),
             ("'a@x.org', ARRAY[E'a@x.org\\nRCPT TO:<b@x.org>'], 'x'", "control character"),
             ("'a@x.org', ARRAY['a@x.org> SIZE=1'], 'x'", "angle bracket"),
+            ("'a@x.org', ARRAY['b@x.org,c@x.org'], 'x'", "more than one @"),
+            ("'a@x.org', ARRAY['b\"b@x.org'], 'x'", "in quotation marks only"),
+            ("'a@x.org', ARRAY['b(c)@x.org'], 'x'", "in quotation marks only"),
+            ("'a@x.org', ARRAY['b..c@x.org'], 'x'", "before the @, a dot"),
+            ("'b.@x.org', ARRAY['b@x.org'], 'x'", "before the @, a dot"),
+            ("'a@x.org', ARRAY['b@x..org'], 'x'", "a part of the domain is empty"),
+            ("'a@x.org', ARRAY['b@x.org.'], 'x'", "a part of the domain is empty"),
+            ("'a@x.org', ARRAY['b@-x.org'], 'x'", "begins or ends with a hyphen"),
+            ("'a@x.org', ARRAY['b@x!.org'], 'x'", "after the @ are other characters"),
+            ("'a@x.org', ARRAY['b@' || repeat('x', 64) || '.org'], 'x'", "too long"),
+            ("'a@x.org', ARRAY[E'\\'b@x.org\\''], 'x'", "in apostrophes"),
             ("'a@x.org', '{b@x.org}', ''", "the message is empty"),
             ("'a@x.org', '{b@x.org}', 'x', key => ''", "the key is empty"),
             ("'a@x.org', '{b@x.org}', 'x', lane => 'a b'", "no name of a lane"),
@@ -182,6 +193,14 @@ class Queueing(SchemaTest):
                 self.sql(f"SELECT outbox.queue({call})")
             self.assertIn(words, str(refused.exception))
         self.assertEqual(self.one("SELECT count(*) FROM outbox.message"), "0")
+
+    def test_what_is_an_address(self):
+        for address in ("a@x", "a.b+c-d_e=f{g}@x-y.example", "!#$%&'*/?^`|~@x.org", '"a b,@.."@x.org', '"a@-b"@x.org',
+                        "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]", "jörg@bücher.example", "a@xn--bcher-kva.example",
+                        "a" * 800 + "@x.org", "a" * 70 + "@x.org", "1@1.2"):
+            with self.subTest(address):
+                quoted = address.replace("'", "''")
+                self.assertEqual(self.one(f"SELECT coalesce(outbox.address_fault('{quoted}'), 'none')"), "none")
 
     def test_a_role_that_may_queue_sees_nothing(self):
         self.addCleanup(self.sql, "DROP OWNED BY application; DROP ROLE application")

@@ -12,6 +12,7 @@ from case import message
 from database_case import DatabaseTest
 from lab import program
 from process import wait_for
+from submission import as_user, copy_programs
 
 PLAIN = message(envelope=False)
 USER = 12345
@@ -84,6 +85,21 @@ class Socket(SubmitTest):
             self.assertRegex(said, r"\AERROR \d+ .*recipient" if number % 2 else r"\AOK \d+\n\Z")
         self.wait_taken(self.relay, *(f"n{number}" for number in range(0, 20, 2)))
         self.wait_empty()
+
+    def test_a_key(self):
+        """Of this user, and not of others or of an application: a second message with it is none."""
+        self.serve_socket()
+        self.nobody_claims()
+        said = [self.say_with_key(key) for key in (b"order 1", b"order 1", b"order 2")]
+        self.assertEqual(said[0], said[1])
+        self.assertNotEqual(said[0], said[2])
+        self.sql(f"SELECT outbox.queue('', '{{ann@lab.test}}', 'Subject: x', key => 'order 1')")
+        self.assertEqual(self.count(), 3)
+
+    def say_with_key(self, key):
+        client = self.connect()
+        client.sendall(self.text(message()).replace(b"QUEUE\n", b"QUEUE\nKEY " + key + b"\n"))
+        return client.makefile("rb").readline().decode()
 
     def test_a_large_one(self):
         self.serve_socket()
@@ -169,6 +185,41 @@ class Trouble(SubmitTest):
                  "INSERT INTO outbox.ended (message, state) VALUES (1, 'sent'), (2, 'failed')")
         self.put("ann")
         self.assertEqual(self.sql("SELECT uid, messages FROM outbox.waiting()"), [["77", "3"]])
+
+
+class Visitors(SubmitTest):
+    """Who has no login at the database is served by the daemon, whose configuration all may read."""
+
+    def setUp(self):
+        super().setUp()
+        daemon = self.serve_socket()
+        self.programs = copy_programs(self.lab.new_directory())
+        self.visitor = self.lab.new_directory() / "visitor.conf"
+        self.visitor.write_text(daemon.configuration.read_text(encoding="utf-8").replace("user=postgres", "user=nobody"),
+                                encoding="utf-8")
+
+    def tool(self, *arguments, stdin=b"", status=0):
+        result = subprocess.run([*as_user(7101), self.programs / "outbox", "--config", self.visitor, *arguments],
+                                input=stdin, capture_output=True, check=False)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return result.stdout
+
+    def test_a_key(self):
+        said = [self.tool("queue", "--key", key, stdin=message()) for key in ("a", "a", "b")]
+        self.assertEqual(said[0], said[1])
+        self.assertNotEqual(said[0], said[2])
+        self.wait_empty()
+        self.assertEqual(self.relay.copies("ann@lab.test"), 2)
+
+    def test_what_is_ones_own(self):
+        self.put("bob", more=", not_before => now() + interval '1 hour'")
+        mine = self.tool("queue", "--not-before", "1h", stdin=message()).decode().strip()
+        self.assertEqual([one["id"] for one in json.loads(self.tool("list", "--json"))], [mine])
+        self.assertIn(b"ann@lab.test", self.tool("show", mine))
+        self.tool("hold", mine)
+        self.wait_place(mine, "aside")
+        self.tool("delete", mine)
+        self.assertEqual(self.count(), 1)
 
 
 class Commands(SubmitTest):

@@ -97,6 +97,14 @@ class Looking(ToolTest):
             self.assertIn(b"there is no message " + wrong.encode(), refused.stderr)
         self.assertIn("ann@lab.test", self.outbox("mailq"))
 
+    def test_a_lane(self):
+        self.put(more=", lane => 'Bulk'")
+        two = self.put()
+        said = json.loads(self.outbox("list", "--json"))
+        self.assertEqual([one["lane"] for one in said], ["bulk", None])
+        self.assertIn("Lane:       bulk\n", self.outbox("show", said[0]["id"]))
+        self.assertNotIn("Lane:", self.outbox("show", two))
+
     def test_status_and_metrics(self):
         number = self.put()
         self.deferred(number)

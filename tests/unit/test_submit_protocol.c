@@ -6,7 +6,7 @@
 #include "unit.h"
 
 static const char *const names[] = {
-    "", "BEGIN", "", "END", "ASK", "COLUMNS", "COLOR", "ARGUMENT", "RUN", "WRONG"};
+    "", "BEGIN", "KEY", "", "END", "ASK", "COLUMNS", "COLOR", "ARGUMENT", "RUN", "WRONG"};
 
 /* What is told of the octets, in words: "BEGIN [text] END", and the number of a failure. */
 static void feed(SubmitParser *parser, const char *data, size_t n, Buffer *told)
@@ -22,7 +22,7 @@ static void feed(SubmitParser *parser, const char *data, size_t n, Buffer *told)
             (void)buffer_append(told, part.data, part.n);
         else
             (void)buffer_appendf(told, "<%s>", names[event]);
-        if (event == SUBMIT_ARGUMENT)
+        if (event == SUBMIT_ARGUMENT || event == SUBMIT_KEY)
             (void)buffer_append(told, part.data, part.n);
         if (event == SUBMIT_COLUMNS)
             (void)buffer_appendf(told, "%zu", part.n);
@@ -67,6 +67,9 @@ END_TEST
 
 START_TEST(test_questions)
 {
+    check("QUEUE\nKEY order 1\nDATA 3\nabcEND\n", "<BEGIN><KEY>order 1abc<END>");
+    check("QUEUE\nKEY\n", "<BEGIN><WRONG>9001");
+    check("QUEUE\nKEY \n", "<BEGIN><WRONG>9001");
     check("ASK\nARGUMENT list\nARGUMENT a b  c\nRUN\n", "<ASK><ARGUMENT>list<ARGUMENT>a b  c<RUN>");
     check("ASK\r\nCOLUMNS 80\r\nCOLOR\r\nARGUMENT \xc3\xa4\r\nRUN\r\nQUEUE\r\nEND\r\n",
         "<ASK><COLUMNS>80<COLOR><ARGUMENT>\xc3\xa4<RUN><BEGIN><END>");
@@ -105,8 +108,8 @@ END_TEST
 START_TEST(test_wrong)
 {
     static const char *const wrong[] = {"\n", "queue\n", "QUEUE x\n", "END\n", "DATA 5\n",
-        "QUEUE \n", "NOOP\n", "RUN\n", "ARGUMENT x\n", "COLOR\n", "ASK x\n", "\rLIST\n", "LI\rST\n",
-        "LIST\r\r\n", "\x7f", "\t", "\x1b[2J"};
+        "QUEUE \n", "KEY x\n", "NOOP\n", "RUN\n", "ARGUMENT x\n", "COLOR\n", "ASK x\n", "\rLIST\n",
+        "LI\rST\n", "LIST\r\r\n", "\x7f", "\t", "\x1b[2J"};
 
     for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
         char expected[32];
