@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "database/clocks.h"
 #include "database/reading.h"
 #include "database/writes.h"
 
@@ -114,6 +115,11 @@ static void come_alive(DatabaseSource *d)
 
 /* ---- the lease ---- */
 
+static void compare_clocks(DatabaseSource *d, const DatabaseResult *rows)
+{
+    database_clocks_compare(d, database_result_integer(rows, 0, 1), d->renewed, now_boottime());
+}
+
 static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
@@ -121,6 +127,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
     d->beginning = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    compare_clocks(d, rows);
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     come_alive(d);
@@ -131,8 +138,9 @@ static void begin(DatabaseSource *d)
     const char *const values[] = {d->name, LEASE_TEXT};
 
     d->renewed = now_boottime();
-    d->beginning = database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2)", values, 2,
-                       on_begun, d) >= 0;
+    d->beginning =
+        database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2), " DATABASE_CLOCK, values,
+            2, on_begun, d) >= 0;
 }
 
 /* What this daemon held is ready for all. What is at a relay at this moment cannot be called back:
@@ -160,6 +168,7 @@ static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Fa
     d->beginning = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    compare_clocks(d, rows);
     if (!database_result_truth(rows, 0, 0)) {
         lose(d);
         return;
@@ -186,8 +195,9 @@ void database_renew(DatabaseSource *d)
         return;
     d->told_idle = is_idle(d);
     d->renewed = now_boottime();
-    d->beginning = database_ask(d->connection, "SELECT outbox.daemon_renew($1, $2, $3, $4)", values,
-                       4, on_renewed, d) >= 0;
+    d->beginning =
+        database_ask(d->connection, "SELECT outbox.daemon_renew($1, $2, $3, $4), " DATABASE_CLOCK,
+            values, 4, on_renewed, d) >= 0;
 }
 
 /* ---- what the connection tells ---- */
@@ -232,8 +242,9 @@ static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failu
 
     if (!rows || database_result_count(rows) != 1)
         return;
-    d->next_due = database_result_is_null(rows, 0, 1) ? USEC_NEVER
-                                                      : (usec_t)database_result_integer(rows, 0, 1);
+    d->next_due = database_result_is_null(rows, 0, 1)
+                      ? USEC_NEVER
+                      : database_time_here(d, database_result_integer(rows, 0, 1));
     if (database_result_integer(rows, 0, 0) >= RIPEN_MOST)
         d->ripened = 0; /* there may be more that was due long ago: with the next tick */
     if (database_result_integer(rows, 0, 0) > 0)

@@ -49,6 +49,9 @@ struct DatabaseSource {
     Buffer figures; /* JSON, of the daemon */
     char name[256]; /* of this machine */
 
+    /* Of the database's clock, in microseconds; 0: as good as none. */
+    int64_t clock_ahead;
+
     Claims claims;
     DatabaseMessage *held; /* all that are in memory */
     DatabaseList loading;  /* claimed, and not read yet */
