@@ -373,10 +373,16 @@ static void on_hello(void *user, const DatabaseResult *rows, _unused_ const Fail
     c->handlers->up(c->user);
 }
 
-static void on_listening(
+static void on_prepared(
     _unused_ void *user, _unused_ const DatabaseResult *rows, _unused_ const Failure *failure)
 {
 }
+
+/* A statement that waits for a lock would go on to wait when nobody is there any more, with one
+ * more of the server's connections for each time that we have lost patience. */
+#define END_WITH_US                                          \
+    "SELECT set_config(name, '10s', false) FROM pg_settings" \
+    " WHERE name = 'client_connection_check_interval' AND setting = '0'"
 
 static void begin(DatabaseConnection *c)
 {
@@ -388,7 +394,8 @@ static void begin(DatabaseConnection *c)
         (void)failure_set_errno(&c->reason, r, "cannot watch the connection");
         c->broken = true;
     } else if (!c->pq->enterPipelineMode(c->pg) || c->pq->setnonblocking(c->pg, 1) < 0 ||
-               database_ask(c, "LISTEN outbox", NULL, 0, on_listening, c) < 0 ||
+               database_ask(c, END_WITH_US, NULL, 0, on_prepared, c) < 0 ||
+               database_ask(c, "LISTEN outbox", NULL, 0, on_prepared, c) < 0 ||
                database_ask(c, DATABASE_HELLO, NULL, 0, on_hello, c) < 0) {
         break_off(c);
     }

@@ -68,6 +68,20 @@ class Held(DatabaseTest):
         self.addCleanup(self.sql, "DROP ROLE reader")
         self.check("read-only", lambda: self.sql("ALTER ROLE reader RESET ALL"), conninfo=self.conninfo(user="reader"))
 
+    def test_a_lock_is_not_waited_for_by_many(self):
+        """Who has lost patience leaves no connection behind that waits for the lock."""
+        relay = self.odd()
+        daemon = self.serve(relay)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'outbox'"
+        session = self.database.session()
+        self.addCleanup(session.abandon)
+        session.sql("BEGIN; LOCK TABLE outbox.ready")
+        wait_for(lambda: self.one(waiting) == "1", "a claim that waits")
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+        wait_for(lambda: self.one(waiting) == "0", "nobody who waits for the lock", 25)
+        session.sql("ROLLBACK")
+
 
 class Gone(DatabaseTest):
     """What is in flight when the database goes is sent to its end, and written when it is back."""
