@@ -175,19 +175,38 @@ CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER 
     SELECT name FROM lane ORDER BY name
 $$;
 
--- What is wrong with an address of an envelope, or NULL. Whether it is one of RFC 5321 is seen where it is delivered;
--- here it is seen to that it can be written down as one. Patterns are E'', which a caller's standard_conforming_strings
+-- What is wrong with an address of an envelope, or NULL. It takes what a daemon takes (src/message/address.c), but for the
+-- numbers of an address literal: who queues is told of it at once, and no other recipient goes without his for one that
+-- is none. What most addresses are is seen by one pattern. Patterns are E'', which a caller's standard_conforming_strings
 -- does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
+        WHEN octet_length(address) <= 64
+                AND address ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@[A-Za-z0-9]+([.-][A-Za-z0-9]+)*$' THEN NULL
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
-        WHEN octet_length(address) > 1000 THEN 'it is longer than 1000 octets'
+        WHEN octet_length(address) > 900 THEN 'it is longer than 900 octets'
         WHEN address ~ E'[\\x01-\\x1f\\x7f-\\x9f]' THEN 'it has a control character'
         WHEN address ~ '^"' AND address !~ E'^"([^"\\\\]|\\\\.)*"@[^" <>@]+$'
             THEN 'what is in quotation marks has no end, or no domain follows'
         WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
+        WHEN address ~ '^''.*''$' THEN 'it stands in apostrophes; write it without them'
+        WHEN address ~ '^[^"].*@.*@|^@' THEN 'it has more than one @'
+        WHEN address ~ '^([](),:;[]|[^"@]+[](),:;"[])' OR address ~ E'^[^"@]*\\\\'
+            THEN 'before the @ is a character that is allowed in quotes only'
+        WHEN address ~ '^[.]' OR address ~ '^[^"@]*[.][.@]'
+            THEN 'before the @, a dot must stand between other characters; put that part in quotes if it is meant so'
+        WHEN address ~ E'@\\[[^@]*$' THEN
+            CASE WHEN address !~* E'@\\[([0-9.]+|ipv6:[0-9a-f:.]+)\\]$'
+                THEN 'its address literal is neither [192.0.2.1] nor [IPv6:2001:db8::1]' END
+        WHEN address ~ E'@([^@]*[.])?([.][^@]*)?$' THEN 'after the @, a dot must stand between other characters'
+        WHEN address ~ E'@[^@]*[\\x20-\\x2c/\\x3a-\\x3f\\x5b-\\x5e`\\x7b-\\x7f][^@]*$'
+            THEN 'after the @ are other characters than letters, digits, hyphens and dots'
+        WHEN address ~ '@([^@]*[.])?-[^@]*$' OR address ~ '@[^@]*-([.][^@]*)?$'
+            THEN 'a part of the domain begins or ends with a hyphen'
+        WHEN octet_length(substring(address FROM '[^@]*$')) > 255 THEN 'its domain is longer than 255 octets'
+        WHEN address ~ '@([^@]*[.])?[A-Za-z0-9_-]{64,}([.][^@]*)?$' THEN 'a part of the domain is longer than 63 octets'
     END
 $$;
 
