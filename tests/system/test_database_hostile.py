@@ -109,6 +109,16 @@ class Sizes(HostileTest):
         self.refused("'', '{a@x.org}', 'x', lane => 'one-more'", "would be the 201st")
         self.call("'', '{a@x.org}', 'x', lane => 'l7'")
 
+    def test_a_new_lane_of_an_open_transaction(self):
+        """Nobody waits for another's first message in it, and it is one lane."""
+        session = self.database.session("app", "shop")
+        self.addCleanup(session.abandon)
+        session.sql("BEGIN; SELECT outbox.queue('', '{a@x.org}', 'x', lane => 'new')")
+        self.call("'', '{b@x.org}', 'x', lane => 'new'", "SET statement_timeout = '5s';")
+        session.sql("COMMIT")
+        self.assertEqual(self.sql("SELECT * FROM outbox.lanes()"), [["new"]])
+        self.assertEqual(self.count("ready"), 2)
+
     def test_bytes_that_are_no_text(self):
         with self.assertRaisesRegex(SqlError, "invalid byte sequence"):
             self.sql("SELECT outbox.queue('', ARRAY[convert_from('\\x61ff4062', 'UTF8')], 'x')", "app")
