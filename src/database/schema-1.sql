@@ -377,7 +377,8 @@ BEGIN
         moved := moved + n;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
-    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot());
+    -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
+    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) OR xact >= pg_snapshot_xmax(pg_current_snapshot());
     RETURN moved;
 END $$;
 

@@ -119,6 +119,13 @@ class Sizes(HostileTest):
         self.assertEqual(self.sql("SELECT * FROM outbox.lanes()"), [["new"]])
         self.assertEqual(self.count("ready"), 2)
 
+    def test_a_piece_of_a_restored_dump(self):
+        """It is in the message of no transaction that has its number one day."""
+        self.sql("SELECT outbox.append('left over')", "app")
+        self.sql("UPDATE outbox.piece SET xact = (xact::text::bigint + 1000000)::text::xid8")
+        self.sql("SELECT outbox.reap()")
+        self.assertEqual(self.count("piece"), 0)
+
     def test_bytes_that_are_no_text(self):
         with self.assertRaisesRegex(SqlError, "invalid byte sequence"):
             self.sql("SELECT outbox.queue('', ARRAY[convert_from('\\x61ff4062', 'UTF8')], 'x')", "app")
