@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,8 @@
 /* A statement that is not answered for so long never will be. */
 #define SILENCE_MAX (30 * USEC_PER_SEC)
 #define SILENCE_TEXT "30 seconds"
+
+#define FATAL "FATAL:  "
 
 typedef struct Asked {
     DatabaseAnswer answer;
@@ -51,7 +54,8 @@ struct DatabaseConnection {
     bool up;     /* it has said what it is */
     bool broken; /* it is to be let go, for this: */
     Failure reason;
-    unsigned nested; /* calls that use it, on the stack */
+    char last_words[256]; /* why the server ends it, said when nothing was asked; "": nothing */
+    unsigned nested;      /* calls that use it, on the stack */
 };
 
 /* ---- rows ---- */
@@ -164,9 +168,19 @@ static void leave(DatabaseConnection *c)
         let_go(c);
 }
 
+static void keep_last_words(void *user, const char *message)
+{
+    DatabaseConnection *c = user;
+
+    if (strncmp(message, FATAL, strlen(FATAL)) == 0)
+        (void)snprintf(c->last_words, sizeof(c->last_words), "%s", message + strlen(FATAL));
+}
+
 static void break_off(DatabaseConnection *c)
 {
-    if (!c->broken)
+    if (!c->broken && *c->last_words)
+        (void)database_fail(c->pq, c->pg, FAULT_LOST, c->last_words, &c->reason);
+    else if (!c->broken)
         (void)database_fail_connecting(c->pq, c->pg, &c->reason);
     c->broken = true;
 }
@@ -414,7 +428,9 @@ static int on_connected(
     c->job = sd_event_source_disable_unref(c->job);
     (void)job_free(TAKE_PTR(c->connecting));
     c->pg = pg;
+    *c->last_words = '\0';
     if (pg && c->pq->status(pg) == CONNECTION_OK) {
+        (void)c->pq->setNoticeProcessor(pg, keep_last_words, c);
         begin(c);
         return 0;
     }
