@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "database/clocks.h"
 #include "database/kept.h"
 #include "database/reading.h"
 #include "database/rest.h"
@@ -135,6 +136,12 @@ static void come_alive(DatabaseSource *d)
 
 /* ---- the lease ---- */
 
+static void compare_clocks(DatabaseSource *d, const DatabaseResult *rows, unsigned column)
+{
+    database_clocks_compare(
+        d, database_result_integer(rows, 0, column), d->renewed, database_now());
+}
+
 static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
@@ -142,6 +149,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
     d->beginning = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    compare_clocks(d, rows, 1);
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     d->share = (Share){.count = 1};
@@ -155,8 +163,9 @@ static void begin(DatabaseSource *d)
     const char *const values[] = {d->name, DATABASE_LEASE};
 
     d->renewed = database_now();
-    d->beginning = database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2)", values, 2,
-                       on_begun, d) >= 0;
+    d->beginning =
+        database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2), " DATABASE_CLOCK, values,
+            2, on_begun, d) >= 0;
 }
 
 /* What this daemon held is ready for all. What is at a relay at this moment cannot be called back:
@@ -198,6 +207,7 @@ static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Fa
     d->beginning = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    compare_clocks(d, rows, 4);
     if (!database_result_truth(rows, 0, 0)) {
         lose(d);
         return;
@@ -226,10 +236,10 @@ void database_renew(DatabaseSource *d)
     database_ask_others(d); /* answered first: what is shared is known with the share */
     d->told_idle = is_idle(d);
     d->renewed = database_now();
-    d->beginning =
-        database_ask(d->connection,
-            "SELECT alive, place, daemons, known FROM outbox.daemon_renew($1, $2, $3, $4)", values,
-            4, on_renewed, d) >= 0;
+    d->beginning = database_ask(d->connection,
+                       "SELECT alive, place, daemons, known, " DATABASE_CLOCK
+                       " FROM outbox.daemon_renew($1, $2, $3, $4)",
+                       values, 4, on_renewed, d) >= 0;
 }
 
 /* ---- what the connection tells ---- */
@@ -293,8 +303,9 @@ static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failu
     d->ripening = false;
     if (!rows || database_result_count(rows) != 1)
         return;
-    d->next_due = database_result_is_null(rows, 0, 1) ? USEC_NEVER
-                                                      : (usec_t)database_result_integer(rows, 0, 1);
+    d->next_due = database_result_is_null(rows, 0, 1)
+                      ? USEC_NEVER
+                      : database_time_here(d, database_result_integer(rows, 0, 1));
     if (database_result_integer(rows, 0, 0) >= RIPEN_MOST)
         ripen_on(d);
     if (database_result_integer(rows, 0, 0) > 0)

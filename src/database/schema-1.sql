@@ -92,9 +92,10 @@ CREATE TABLE deferred (
 );
 CREATE INDEX deferred_due ON deferred (due);
 
--- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from.
+-- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
+-- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
 CREATE TABLE lane (
-    name    text PRIMARY KEY
+    name    text NOT NULL
 );
 
 -- A daemon that delivers. Its id is the token of what it holds: one that was stopped for longer than its lease is
@@ -197,22 +198,26 @@ END $$;
 CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
-        IF (SELECT count(*) FROM lane) >= 200 THEN
+        IF (SELECT count(DISTINCT lane.name) FROM lane) >= 200 THEN
             RAISE EXCEPTION 'outbox: the lane "%" would be the 201st', know_lane.name USING ERRCODE = '22023',
                 HINT = 'Name one of those that are there: SELECT outbox.lanes(), as an operator.';
         END IF;
-        INSERT INTO lane VALUES (know_lane.name) ON CONFLICT DO NOTHING;
+        INSERT INTO lane VALUES (know_lane.name);
     END IF;
 END $$;
 
 CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT name FROM lane ORDER BY name
+    SELECT DISTINCT name FROM lane ORDER BY name
 $$;
 
--- What is wrong with an address of an envelope, or NULL: what a daemon would not send to is told to who queues it, who can
--- still correct it. Patterns are E'', which a caller's standard_conforming_strings does not change.
+-- What is wrong with an address of an envelope, or NULL. It takes what a daemon takes (src/message/address.c), but for the
+-- numbers of an address literal: who queues is told of it at once, and no other recipient goes without his for one that
+-- is none. What most addresses are is seen by one pattern. Patterns are E'', which a caller's standard_conforming_strings
+-- does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
+        WHEN octet_length(address) <= 64
+                AND address ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@[A-Za-z0-9]+([.-][A-Za-z0-9]+)*$' THEN NULL
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
         WHEN octet_length(address) > 900 THEN 'it is longer than 900 octets'
@@ -221,18 +226,22 @@ CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE 
             THEN 'what is in quotation marks has no end, or no domain follows'
         WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
-        WHEN address !~ '^"' AND address ~ '@.*@' THEN 'it has more than one @; each address is an element of its own'
-        WHEN address !~ '^"' AND address ~ E'[](),:;"\\\\[].*@'
-            THEN 'before the @ is a character that is allowed in quotation marks only'
-        WHEN address !~ '^"' AND address ~ E'^\\.|\\.\\.[^@]*@|\\.@' THEN 'before the @, a dot must stand between other characters'
-        WHEN address ~ E'^\\x27.*\\x27$' THEN 'it stands in apostrophes'
-        WHEN address !~ E'@\\[[^]@[:space:]]+\\]$' AND address !~
-                E'@[^\\x01-\\x2c\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\x7f]+$'
+        WHEN address ~ '^''.*''$' THEN 'it stands in apostrophes; write it without them'
+        WHEN address ~ '^[^"].*@.*@|^@' THEN 'it has more than one @; each address is an element of its own'
+        WHEN address ~ '^([](),:;[]|[^"@]+[](),:;"[])' OR address ~ E'^[^"@]*\\\\'
+            THEN 'before the @ is a character that is allowed in quotes only'
+        WHEN address ~ '^[.]' OR address ~ '^[^"@]*[.][.@]'
+            THEN 'before the @, a dot must stand between other characters; put that part in quotes if it is meant so'
+        WHEN address ~ E'@\\[[^@]*$' THEN
+            CASE WHEN address !~* E'@\\[([0-9.]+|ipv6:[0-9a-f:.]+)\\]$'
+                THEN 'its address literal is neither [192.0.2.1] nor [IPv6:2001:db8::1]' END
+        WHEN address ~ E'@([^@]*[.])?([.][^@]*)?$' THEN 'after the @, a dot must stand between other characters'
+        WHEN address ~ E'@[^@]*[\\x20-\\x2c/\\x3a-\\x3f\\x5b-\\x5e`\\x7b-\\x7f][^@]*$'
             THEN 'after the @ are other characters than letters, digits, hyphens and dots'
-        WHEN address ~ E'@(\\.|-)[^@]*$|\\.\\.[^@]*$|(\\.-|-\\.)[^@"]*$|(\\.|-)$'
-            THEN 'a part of the domain is empty, or begins or ends with a hyphen'
-        WHEN substring(address FROM '[^@]*$') ~ '[A-Za-z0-9_-]{64}' OR octet_length(substring(address FROM '[^@]*$')) > 255
-            THEN 'its domain, or a part of it, is too long'
+        WHEN address ~ '@([^@]*[.])?-[^@]*$' OR address ~ '@[^@]*-([.][^@]*)?$'
+            THEN 'a part of the domain begins or ends with a hyphen'
+        WHEN octet_length(substring(address FROM '[^@]*$')) > 255 THEN 'its domain is longer than 255 octets'
+        WHEN address ~ '@([^@]*[.])?[A-Za-z0-9_-]{64,}([.][^@]*)?$' THEN 'a part of the domain is longer than 63 octets'
     END
 $$;
 
@@ -437,7 +446,8 @@ BEGIN
         moved := moved + n;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
-    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot());
+    -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
+    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) OR xact >= pg_snapshot_xmax(pg_current_snapshot());
     RETURN moved;
 END $$;
 

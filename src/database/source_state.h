@@ -86,6 +86,9 @@ struct DatabaseSource {
     Kept kept;
     char name[256]; /* of this machine */
 
+    /* Of the database's clock, in microseconds; 0: as good as none. */
+    int64_t clock_ahead;
+
     Claims claims;
     DatabaseMessage *held; /* all that are in memory */
     DatabaseList loading;  /* claimed, and not read yet */
