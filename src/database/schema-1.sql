@@ -229,7 +229,7 @@ CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE 
         WHEN address ~ '^''.*''$' THEN 'it stands in apostrophes; write it without them'
         WHEN address ~ '^[^"].*@.*@|^@' THEN 'it has more than one @; each address is an element of its own'
         WHEN address ~ '^([](),:;[]|[^"@]+[](),:;"[])' OR address ~ E'^[^"@]*\\\\'
-            THEN 'before the @ is a character that is allowed in quotes only'
+            THEN 'before the @ is a character that is allowed in quotation marks only'
         WHEN address ~ '^[.]' OR address ~ '^[^"@]*[.][.@]'
             THEN 'before the @, a dot must stand between other characters; put that part in quotes if it is meant so'
         WHEN address ~ E'@\\[[^@]*$' THEN
