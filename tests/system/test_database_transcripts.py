@@ -1,4 +1,4 @@
-"""What `outbox database` and `outbox move` say: on a terminal of 80 columns, in a pipe, and as JSON; done and refused."""
+"""What `outbox database` and `outbox move` say: on a terminal of 80 columns, in a pipe, and as JSON."""
 
 import pathlib
 import tempfile
@@ -25,7 +25,7 @@ class Database(TranscriptTest):
         super().setUp()
         self.database.sql_alone("CREATE DATABASE shop OWNER outbox_owner")
         self.addCleanup(self.database.sql_alone, "DROP DATABASE shop WITH (FORCE)")
-        short = tempfile.TemporaryDirectory(prefix="outbox-", dir="/tmp")  # lines end where a name of one length lets them
+        short = tempfile.TemporaryDirectory(prefix="outbox-", dir="/tmp")  # of one length, for the ends of lines
         self.addCleanup(short.cleanup)
         pathlib.Path(short.name).chmod(0o755)
         self.socket = pathlib.Path(short.name) / "sql"
