@@ -36,6 +36,8 @@ static const FaultRow rows[FAULT_MAX] = {
     [FAULT_FULL] = {-ENOSPC, ERROR_STORAGE, "make room on the database's disk"},
     [FAULT_RIGHT] = {-EACCES, ERROR_EACCES,
         "its owner can give it with `outbox database grant ROLE producer|daemon|operator`"},
+    [FAULT_NO_ROLE] = {-ENOENT, ERROR_CONFIGURATION,
+        "make it with CREATE ROLE, or correct its name"},
     [FAULT_NO_SCHEMA] = {-ENOENT, ERROR_CONFIGURATION,
         "there is no queue in it: make one with `outbox database init`, as its owner"},
     [FAULT_SCHEMA_OLD] = {-ESTALE, ERROR_CONFIGURATION,
@@ -192,6 +194,7 @@ DatabaseFault database_fault_of_result(const Libpq *pq, const PGconn *conn, cons
         {"25006", FAULT_READ_ONLY},
         {"3F000", FAULT_NO_SCHEMA},
         {"42501", FAULT_RIGHT},
+        {"42704", FAULT_NO_ROLE},
         {"42883", FAULT_SCHEMA_OLD}, /* a function that is not there */
         {"42P01", FAULT_SCHEMA_OLD},
         {"42703", FAULT_SCHEMA_OLD},

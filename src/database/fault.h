@@ -19,7 +19,8 @@ typedef enum DatabaseFault {
     FAULT_TIMEOUT,   /* likewise, or something is locked there */
     FAULT_READ_ONLY, /* a standby */
     FAULT_FULL,
-    FAULT_RIGHT, /* the role may not */
+    FAULT_RIGHT,   /* the role may not */
+    FAULT_NO_ROLE, /* that is to be given something */
     FAULT_NO_SCHEMA,
     FAULT_SCHEMA_OLD,
     FAULT_SCHEMA_NEW,

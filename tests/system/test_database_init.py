@@ -137,7 +137,8 @@ class Trouble(DatabaseTest):
 
     def test_no_such_role(self):
         self.init()
-        self.fails("database", "grant", "somebody", "daemon", status=75, words=['"somebody" does not exist', "42704"])
+        self.fails("database", "grant", "somebody", "daemon", status=78,
+                   words=['"somebody" does not exist', "make it with CREATE ROLE"])
         self.assertEqual(self.sql("SELECT count(*) FROM outbox.granted"), [["0"]])
 
     def test_only_to_be_read(self):

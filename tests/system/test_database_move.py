@@ -253,7 +253,8 @@ class Deaths(MoveTest):
         self.killed("database", None, self.waiting, done=True)
         self.sql("DROP TRIGGER slow ON outbox.message;"
                  f"UPDATE outbox.aside SET mover = 'from old:{self.queue.path.resolve()}'")
-        self.assertIn("1 message moved", self.move("database", "--all", "--formerly", f"old:{self.queue.path.resolve()}"))
+        moved = self.move("database", "--all", "--formerly", f"old:{self.queue.path.resolve()}")
+        self.assertIn("1 message moved", moved)
         self.assertEqual([one["state"] for one in self.there()], ["queued"])
 
     def test_given_and_not_known_there(self):

@@ -72,7 +72,8 @@ class Own(OwnTest):
         for command, state in (("hold", "held"), ("release", "queued")):
             result = self.tool_as(ALICE, command, self.ids[ALICE])
             self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertEqual([one["state"] for one in json.loads(self.tool_as(ALICE, "list", "--json").stdout)], [state])
+            listed = json.loads(self.tool_as(ALICE, "list", "--json").stdout)
+            self.assertEqual([one["state"] for one in listed], [state])
         self.assertEqual(self.tool_as(ALICE, "delete", "--all", "--yes").returncode, 0)
         self.assertEqual((self.listed(ALICE), self.listed(BOB)), ([], [self.ids[BOB]]))
 

@@ -1,4 +1,4 @@
-"""outbox process on a database: one pass by a daemon of its own, which takes what is ready or due, and ends its lease."""
+"""outbox process on a database: one pass by a daemon of its own, which takes what is ready or due."""
 
 import signal
 
@@ -23,7 +23,8 @@ class Passes(DatabaseTest):
         self.passing(relay)
         self.assertEqual(self.process().stdout, b"0 sent, 0 deferred, 0 failed\n")
         self.sql("SELECT outbox.queue('shop@lab.test', ARRAY['n' || n || '@lab.test'], E'Subject: x\\n\\ny\\n', "
-                 "lane => CASE n % 3 WHEN 0 THEN '' WHEN 1 THEN 'bulk' ELSE 'alerts' END) FROM generate_series(1, 250) n")
+                 "lane => CASE n % 3 WHEN 0 THEN '' WHEN 1 THEN 'bulk' ELSE 'alerts' END)"
+                 " FROM generate_series(1, 250) n")
         told = self.process().stdout.decode().splitlines()
         self.assertEqual(told[-1], "250 sent, 0 deferred, 0 failed")
         self.assertRegex("\n".join(told), r"(?m)^\d+: n7@lab\.test delivered by odd: 250 ")
@@ -49,7 +50,8 @@ class Passes(DatabaseTest):
     def test_all_that_is_due(self):
         """More than become ready at once."""
         self.sql("SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'Subject: x') FROM generate_series(1, 1100)")
-        self.sql("WITH gone AS (DELETE FROM outbox.ready RETURNING *) INSERT INTO outbox.deferred (message, lane, due, attempts)"
+        self.sql("WITH gone AS (DELETE FROM outbox.ready RETURNING *)"
+                 " INSERT INTO outbox.deferred (message, lane, due, attempts)"
                  " SELECT message, lane, clock_timestamp() - interval '1 hour', 1 FROM gone")
         self.passing(self.odd())
         self.assertIn(b"1100 sent, 0 deferred, 0 failed", self.process().stdout)
@@ -59,7 +61,8 @@ class Passes(DatabaseTest):
         """What a daemon held whose lease has ended is not."""
         self.put("ann"), self.put("bob")
         for number, lease in ((1, "1 hour"), (2, "-1 second")):
-            self.sql(f"INSERT INTO outbox.daemon (name, until) VALUES ('other', clock_timestamp() + interval '{lease}')")
+            self.sql("INSERT INTO outbox.daemon (name, until)"
+                     f" VALUES ('other', clock_timestamp() + interval '{lease}')")
             self.sql(f"WITH gone AS (DELETE FROM outbox.ready WHERE message = {number} RETURNING *)"
                      f" INSERT INTO outbox.leased SELECT message, {number}, lane, 0, NULL FROM gone")
         relay = self.odd()

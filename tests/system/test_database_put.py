@@ -164,7 +164,8 @@ text = lambda address: ctypes.string_at(address).decode()
 client = ctypes.c_void_p(library.outbox_client_new())
 if library.outbox_load(client, sys.argv[2].encode()) != 0:
     sys.exit(text(library.outbox_error_text(client)))
-for name, value in (("From", b"shop@lab.test"), ("SendTo", b"ann@lab.test"), ("Subject", b"x"), ("MessageText", b"Hello.")):
+for name, value in (("From", b"shop@lab.test"), ("SendTo", b"ann@lab.test"), ("Subject", b"x"),
+                    ("MessageText", b"Hello.")):
     library.outbox_set(client, name.encode(), value)
 if sys.argv[3] == "process":
     number = library.outbox_process_queue(client, None)

@@ -21,6 +21,7 @@ MASKS = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?", "DATE"),
     (r"(?<=User:       )\S+", "USER"),
     (r"\b\ds\b", "0s"),
+    (r"(?<=server    )\d.*|(?<=\"server\": \")[^\"]+", "SERVER"),
     (r"\b\d+ \w+ ago", "AGE ago"),
     (r"(?<=\"ino\": )\d+|(?<=\"uid\": )\d+|(?<=\"user_id\": )\d+", "0"),
     (r"(?<=port )\d{4,}|(?<=port = )\d{4,}|(?<=127\.0\.0\.1:)\d+|(?<=\"port\": )\d{4,}", "PORT"),
@@ -40,7 +41,7 @@ def masked(text):
     return text
 
 
-class Transcripts(SystemTest):
+class TranscriptTest(SystemTest):
     maxDiff = None
 
     def setUp(self):
@@ -87,6 +88,8 @@ class Transcripts(SystemTest):
             text += f"\n-- JSON\n{json.dumps(json.loads(found), indent=2)}\n"
         expect(self, EXPECTED / f"{name}.txt", masked(text))
 
+
+class Transcripts(TranscriptTest):
     def test_looking(self):
         self.expect("list", "list", "-d", self.directory_name, same=False)
         self.expect("show", "show", "-d", self.directory_name, "order-1", same=False)
