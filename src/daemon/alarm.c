@@ -31,6 +31,13 @@ typedef struct Task {
     sd_event_source *ended;
 } Task;
 
+/* A relay that is at fault, by its name: others may stand in its place after a reload. */
+typedef struct RelayFault {
+    char *name;   /* NULL: none */
+    usec_t since; /* monotonic: held since then; 0: not */
+    bool late;    /* for too long, and it has not been of use since */
+} RelayFault;
+
 struct Alarm {
     sd_event *loop;
     Worker *worker;
@@ -42,16 +49,15 @@ struct Alarm {
     sd_event_source *look;   /* armed while there is something to look at */
     sd_event_source *resume; /* armed while the command waits for its pause */
     Task search, run;
-    usec_t relay_since[RELAYS_MAX]; /* monotonic: held since then; 0: not */
-    bool relay_late[RELAYS_MAX];    /* for too long, and it has not been of use since */
-    bool away;                      /* it is the database for which ALARM_WAITING has begun */
-    char *texts[ALARM_KIND_MAX];    /* of alarms that have begun; NULL: none */
-    usec_t since[ALARM_KIND_MAX];   /* realtime: then */
-    Buffer input;                   /* lines that the command has not been told */
-    Buffer telling;                 /* those that it was started with, until it has taken them */
-    unsigned left_out;              /* for which there was no room */
-    uint64_t begun;                 /* alarms, since the start */
-    usec_t ran;                     /* monotonic: the command was started last; 0: never */
+    RelayFault faults[RELAYS_MAX];
+    bool away;                    /* it is the database for which ALARM_WAITING has begun */
+    char *texts[ALARM_KIND_MAX];  /* of alarms that have begun; NULL: none */
+    usec_t since[ALARM_KIND_MAX]; /* realtime: then */
+    Buffer input;                 /* lines that the command has not been told */
+    Buffer telling;               /* those that it was started with, until it has taken them */
+    unsigned left_out;            /* for which there was no room */
+    uint64_t begun;               /* alarms, since the start */
+    usec_t ran;                   /* monotonic: the command was started last; 0: never */
 };
 
 static void task_done(Task *task)
@@ -223,36 +229,59 @@ static void tell_relay(const EngineRelay *relay, const char *span, char *text, s
         fault ? ": " : "", code, fault && fault->text ? fault->text : "");
 }
 
+/* What is known of it, which is taken from there. */
+static RelayFault take_fault(Alarm *a, const char *name)
+{
+    for (size_t i = 0; i < RELAYS_MAX; i++)
+        if (text_equal(a->faults[i].name, name)) {
+            RelayFault fault = a->faults[i];
+
+            a->faults[i] = (RelayFault){0};
+            return fault;
+        }
+    return (RelayFault){.name = strdup(name)};
+}
+
 /* One whose hold is over, and which nobody has tried since, may work: that begins no alarm, and
  * ends none. */
-static bool is_late(Alarm *a, size_t i, const EngineRelay *relay, usec_t now)
+static void judge(const Alarm *a, const EngineRelay *relay, usec_t now, RelayFault *fault)
 {
     usec_t limit = a->config->alarm.relay_after;
     bool held = relay->at_fault && strcmp(relay->state, "hold-over") != 0;
 
-    a->relay_since[i] = !held ? 0 : a->relay_since[i] > 0 ? a->relay_since[i] : now;
-    return limit > 0 && relay->at_fault &&
-           (a->relay_late[i] || (held && now - a->relay_since[i] >= limit));
+    fault->since = !held ? 0 : fault->since > 0 ? fault->since : now;
+    fault->late =
+        limit > 0 && relay->at_fault && (fault->late || (held && now - fault->since >= limit));
+}
+
+static void free_faults(Alarm *a)
+{
+    for (size_t i = 0; i < RELAYS_MAX; i++)
+        free(a->faults[i].name);
 }
 
 static void look_at_relays(Alarm *a, usec_t now)
 {
+    RelayFault faults[RELAYS_MAX] = {0};
     EngineRelay relay;
     char text[TEXT_MAX];
     bool late = false;
 
-    for (size_t i = 0; i < RELAYS_MAX; i++) {
+    for (size_t i = 0; i < RELAYS_MAX && queue_relay(a->queue, i, &relay); i++) {
         _cleanup_free_
         char *span = NULL;
 
-        a->relay_late[i] = queue_relay(a->queue, i, &relay) && is_late(a, i, &relay, now);
-        if (!a->relay_late[i] || late)
+        faults[i] = take_fault(a, relay.config->name);
+        judge(a, &relay, now, &faults[i]);
+        if (!faults[i].late || late)
             continue;
         late = true;
         span = text_format_duration(a->config->alarm.relay_after);
         tell_relay(&relay, span, text, sizeof(text));
         begin(a, ALARM_RELAY, text);
     }
+    free_faults(a);
+    memcpy(a->faults, faults, sizeof(faults));
     if (!late)
         end(a, ALARM_RELAY);
 }
@@ -451,6 +480,7 @@ void alarm_free(Alarm *a)
     (void)sd_event_source_disable_unref(a->resume);
     for (AlarmKind kind = 0; kind < ALARM_KIND_MAX; kind++)
         free(a->texts[kind]);
+    free_faults(a);
     buffer_done(&a->input);
     buffer_done(&a->telling);
     (void)worker_unref(a->worker);

@@ -11,6 +11,8 @@
 #include "base/errors.h"
 #include "base/text.h"
 #include "daemon/events.h"
+#include "daemon/pickup_database.h"
+#include "daemon/submit_database.h"
 #include "queue/timer.h"
 #include "spool/pickup.h"
 
@@ -44,6 +46,7 @@ struct Pickup {
     const PickupHandlers *handlers;
     void *user;
     char *queue;
+    char *database; /* its connection string; NULL: the directory has the queue */
     uint64_t max_bytes;
     usec_t settle;
     Place **places;
@@ -57,6 +60,8 @@ struct Pickup {
 typedef struct Task {
     SpoolPickup pickup;
     char *strings[3]; /* its */
+    SpoolPickupSink sink;
+    SubmitLink *link; /* NULL: messages go into the queue directory */
     bool recovers;
     SpoolPickupResult result;
     int error; /* with `failure`; 1: the directory can be used, and the failure says what is not
@@ -69,6 +74,8 @@ static void run(void *argument)
     Task *task = argument;
     Failure warning = {0};
 
+    task->sink = pickup_database_sink(task->link);
+    task->pickup.sink = task->link ? &task->sink : NULL;
     task->error = spool_pickup_pass(&task->pickup, task->recovers, &task->result, &task->failure);
     if (task->error < 0)
         return;
@@ -89,6 +96,7 @@ static void drop(void *argument)
 
     for (size_t i = 0; i < ELEMENTSOF(task->strings); i++)
         free(task->strings[i]);
+    submit_link_free(task->link);
     spool_pickup_result_done(&task->result);
     failure_done(&task->failure);
     free(task);
@@ -107,7 +115,8 @@ static Task *task_new(const Place *place)
     task->strings[0] = strdup(pickup->queue);
     task->strings[1] = strdup(place->path);
     task->strings[2] = strdup(place->pattern);
-    if (!task->strings[0] || !task->strings[1] || !task->strings[2]) {
+    if (!task->strings[0] || !task->strings[1] || !task->strings[2] ||
+        (pickup->database && submit_link_new(pickup->database, &task->link) < 0)) {
         drop(task);
         return NULL;
     }
@@ -479,10 +488,11 @@ int pickup_new(sd_event *loop, Worker *worker, Log *log, Config *config,
         .log = log,
         .handlers = handlers,
         .user = user,
-        .queue = strdup(config->spool.directory)};
-    if (!pickup->queue)
+        .queue = strdup(config->spool.directory),
+        .database = config->spool.database ? strdup(config->spool.database) : NULL};
+    if (!pickup->queue || (config->spool.database && !pickup->database))
         return -ENOMEM;
-    r = recover_others(pickup, config);
+    r = pickup->database ? 0 : recover_others(pickup, config);
     if (r < 0)
         return r;
     pickup_configure(pickup, config);
@@ -500,5 +510,8 @@ void pickup_free(Pickup *pickup)
     (void)job_free(pickup->others);
     free(pickup->places);
     free(pickup->queue);
+    if (pickup->database)
+        explicit_bzero(pickup->database, strlen(pickup->database));
+    free(pickup->database);
     free(pickup);
 }

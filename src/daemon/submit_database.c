@@ -44,6 +44,11 @@ void submit_link_free(SubmitLink *link)
     free(link);
 }
 
+int submit_link_open(SubmitLink *link, Failure *f)
+{
+    return link->database ? 0 : database_open(link->conninfo, &link->database, f);
+}
+
 /* ---- one message ---- */
 
 typedef struct Content {
@@ -146,7 +151,7 @@ static int put_once_more(
         for (size_t i = 0; i < n; i++)
             if (items[i]->error >= 0)
                 items[i]->id = (free(items[i]->id), NULL);
-        r = link->database ? 0 : database_open(link->conninfo, &link->database, f);
+        r = submit_link_open(link, f);
         if (r < 0)
             return r;
         r = put_group(link->database, items, n, ret_doubtful, f);

@@ -8,6 +8,9 @@
 int submit_link_new(const char *conninfo, SubmitLink **ret);
 void submit_link_free(SubmitLink *link); /* accepts NULL */
 
+/* Connects, if it is not connected. 0 or a negative errno with a Failure. It may wait. */
+int submit_link_open(SubmitLink *link, Failure *f);
+
 /* Queues those that have no error: what became of each is in it. It may wait. */
 void submit_link_put(SubmitLink *link, SubmitItem **items, size_t n);
 

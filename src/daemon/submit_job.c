@@ -22,7 +22,7 @@ SubmitItem *submit_item_new(uid_t uid)
     item->uid = uid;
     item->fd = -1;
     strcpy(item->key, "submit ");
-    file_random_name(item->key + strlen(item->key), SUBMIT_KEY_SIZE - strlen(item->key) - 1);
+    file_random_name(item->key + strlen(item->key), 24);
     return item;
 }
 

@@ -12,7 +12,7 @@
 
 #define SUBMIT_GROUP_MAX 256
 
-#define SUBMIT_KEY_SIZE 32
+#define SUBMIT_KEY_SIZE 160
 
 /* A connection to the database (submit_database.h); NULL where a directory has the queue. */
 typedef struct SubmitLink SubmitLink;

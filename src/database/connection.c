@@ -5,6 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +23,8 @@
 /* A statement that is not answered for so long never will be. */
 #define SILENCE_MAX (30 * USEC_PER_SEC)
 #define SILENCE_TEXT "30 seconds"
+
+#define FATAL "FATAL:  "
 
 typedef struct Asked {
     DatabaseAnswer answer;
@@ -51,7 +54,8 @@ struct DatabaseConnection {
     bool up;     /* it has said what it is */
     bool broken; /* it is to be let go, for this: */
     Failure reason;
-    unsigned nested; /* calls that use it, on the stack */
+    char last_words[256]; /* why the server ends it, said when nothing was asked; "": nothing */
+    unsigned nested;      /* calls that use it, on the stack */
 };
 
 /* ---- rows ---- */
@@ -164,9 +168,19 @@ static void leave(DatabaseConnection *c)
         let_go(c);
 }
 
+static void keep_last_words(void *user, const char *message)
+{
+    DatabaseConnection *c = user;
+
+    if (strncmp(message, FATAL, strlen(FATAL)) == 0)
+        (void)snprintf(c->last_words, sizeof(c->last_words), "%s", message + strlen(FATAL));
+}
+
 static void break_off(DatabaseConnection *c)
 {
-    if (!c->broken)
+    if (!c->broken && *c->last_words)
+        (void)database_fail(c->pq, c->pg, FAULT_LOST, c->last_words, &c->reason);
+    else if (!c->broken)
         (void)database_fail_connecting(c->pq, c->pg, &c->reason);
     c->broken = true;
 }
@@ -373,10 +387,16 @@ static void on_hello(void *user, const DatabaseResult *rows, _unused_ const Fail
     c->handlers->up(c->user);
 }
 
-static void on_listening(
+static void on_prepared(
     _unused_ void *user, _unused_ const DatabaseResult *rows, _unused_ const Failure *failure)
 {
 }
+
+/* A statement that waits for a lock would go on to wait when nobody is there any more, with one
+ * more of the server's connections for each time that we have lost patience. */
+#define END_WITH_US                                          \
+    "SELECT set_config(name, '10s', false) FROM pg_settings" \
+    " WHERE name = 'client_connection_check_interval' AND setting = '0'"
 
 static void begin(DatabaseConnection *c)
 {
@@ -388,7 +408,8 @@ static void begin(DatabaseConnection *c)
         (void)failure_set_errno(&c->reason, r, "cannot watch the connection");
         c->broken = true;
     } else if (!c->pq->enterPipelineMode(c->pg) || c->pq->setnonblocking(c->pg, 1) < 0 ||
-               database_ask(c, "LISTEN outbox", NULL, 0, on_listening, c) < 0 ||
+               database_ask(c, END_WITH_US, NULL, 0, on_prepared, c) < 0 ||
+               database_ask(c, "LISTEN outbox", NULL, 0, on_prepared, c) < 0 ||
                database_ask(c, DATABASE_HELLO, NULL, 0, on_hello, c) < 0) {
         break_off(c);
     }
@@ -407,7 +428,9 @@ static int on_connected(
     c->job = sd_event_source_disable_unref(c->job);
     (void)job_free(TAKE_PTR(c->connecting));
     c->pg = pg;
+    *c->last_words = '\0';
     if (pg && c->pq->status(pg) == CONNECTION_OK) {
+        (void)c->pq->setNoticeProcessor(pg, keep_last_words, c);
         begin(c);
         return 0;
     }

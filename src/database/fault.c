@@ -134,9 +134,11 @@ static DatabaseFault fault_of_words(const char *words)
         {"authentication failed", FAULT_PASSWORD},
         {"no pg_hba.conf entry", FAULT_PASSWORD},
         {"pg_hba.conf rejects", FAULT_PASSWORD},
+        {"too many conn", FAULT_STARTING}, /* for a role, or for a database */
         {"role \"", FAULT_PASSWORD},
         {"is not permitted to log in", FAULT_PASSWORD},
         {"permission denied for database", FAULT_RIGHT},
+        {"not currently accepting connections", FAULT_STARTING},
         {"database \"", FAULT_NO_DATABASE},
         {"session is read-only", FAULT_READ_ONLY},
         {"server is in hot standby", FAULT_READ_ONLY},

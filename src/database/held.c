@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/macros.h"
+#include "database/clocks.h"
 #include "database/source_state.h"
 
 /* The columns of read(). */
@@ -187,7 +188,9 @@ static size_t count_bytes(const DatabaseResult *rows, unsigned row)
 int database_message_take_row(
     DatabaseMessage *m, const DatabaseResult *rows, unsigned row, Failure *f)
 {
-    m->base.arrival = (usec_t)database_result_integer(rows, row, COLUMN_QUEUED);
+    const DatabaseSource *d = database_source_from(m->base.source);
+
+    m->base.arrival = database_time_here(d, database_result_integer(rows, row, COLUMN_QUEUED));
     m->base.attempts = (unsigned)database_result_integer(rows, row, COLUMN_ATTEMPTS);
     m->base.deferred = m->base.attempts > 0;
     m->size = database_result_integer(rows, row, COLUMN_SIZE);
@@ -195,7 +198,8 @@ int database_message_take_row(
     if (!database_result_is_null(rows, row, COLUMN_UID))
         m->base.owner = (uid_t)database_result_integer(rows, row, COLUMN_UID);
     if (!database_result_is_null(rows, row, COLUMN_FIRST_ATTEMPT))
-        m->base.first_attempt = (usec_t)database_result_integer(rows, row, COLUMN_FIRST_ATTEMPT);
+        m->base.first_attempt =
+            database_time_here(d, database_result_integer(rows, row, COLUMN_FIRST_ATTEMPT));
     if (!database_result_is_null(rows, row, COLUMN_CONTENT)) {
         size_t n;
         const char *content = database_result_bytes(rows, row, COLUMN_CONTENT, &n);

@@ -7,6 +7,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "database/clocks.h"
 #include "database/held.h"
 #include "spool/record.h"
 
@@ -193,15 +194,18 @@ static int form_notice(const DatabaseMessage *m, Buffer *out)
 
 static int form(DatabaseMessage *m, const MessageEnd *end, Buffer *out)
 {
+    const DatabaseSource *d = database_source_from(m->base.source);
     int r = buffer_appendf(out, ",\"state\":\"%s\"", state_of(m, end));
 
     if (r >= 0 && end->kind == END_SENT && end->keep)
         r = buffer_append_string(out, ",\"keep\":true");
     if (r >= 0 && end->kind == END_DEFERRED)
         r = buffer_appendf(out, ",\"attempts\":%u,\"first_attempt\":%llu", end->attempt,
-            (unsigned long long)(m->base.first_attempt > 0 ? m->base.first_attempt : end->now));
+            (unsigned long long)database_time_there(
+                d, m->base.first_attempt > 0 ? m->base.first_attempt : end->now));
     if (r >= 0 && m->due > 0)
-        r = buffer_appendf(out, ",\"due\":%llu", (unsigned long long)m->due);
+        r = buffer_appendf(
+            out, ",\"due\":%llu", (unsigned long long)database_time_there(d, m->due));
     if (r >= 0 && m->told)
         r = form_notice(m, out);
     if (r < 0 || end->kind != END_FAILED)

@@ -39,7 +39,7 @@ static void on_taken(void *user, const DatabaseResult *rows, _unused_ const Fail
     const char *text;
 
     d->kept.asking = false;
-    if (!rows || database_result_count(rows) != 1)
+    if (!rows || database_result_count(rows) != 1 || database_result_truth(rows, 0, 1))
         return;
     text = database_result_bytes(rows, 0, 0, &n);
     if (first && buffer_append(&d->kept.text, text, n) < 0)
@@ -52,12 +52,12 @@ static void on_taken(void *user, const DatabaseResult *rows, _unused_ const Fail
 
 void database_take_kept(DatabaseSource *d)
 {
+    static const char statement[] = "SELECT text, later FROM outbox.take_kept($1, $2)";
     char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon)};
+    const char *const values[] = {format_daemon(d, daemon), DATABASE_LEASE};
 
     if (d->alive && !d->kept.asking)
-        d->kept.asking =
-            database_ask(d->connection, "SELECT outbox.take_kept($1)", values, 1, on_taken, d) >= 0;
+        d->kept.asking = database_ask(d->connection, statement, values, 2, on_taken, d) >= 0;
 }
 
 /* ---- what the engine asks ---- */
@@ -71,7 +71,7 @@ int database_keep(Source *base, const void *data, size_t n)
         buffer_clear(&d->kept.latest);
         return -ENOMEM;
     }
-    d->kept.unsaved = true;
+    d->kept.unsaved = d->kept.shared = true;
     database_write_kept(d);
     return 0;
 }
@@ -80,13 +80,53 @@ int database_kept(Source *base, Buffer *out)
 {
     Kept *kept = &database_source_from(base)->kept;
 
-    if (!kept->known)
+    kept->shared = true;
+    kept->wanted = !kept->known;
+    if (kept->wanted)
         return -EAGAIN;
     return buffer_append(out, buffer_data(&kept->text), buffer_size(&kept->text));
+}
+
+/* ---- of others ---- */
+
+static void on_others(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    Kept *kept = &((DatabaseSource *)user)->kept;
+    const char *text;
+    size_t n;
+
+    if (!rows || database_result_count(rows) != 1)
+        return;
+    text = database_result_bytes(rows, 0, 0, &n);
+    buffer_clear(&kept->others);
+    kept->news = buffer_append(&kept->others, text, n) >= 0;
+}
+
+void database_ask_others(DatabaseSource *d)
+{
+    char daemon[24];
+    const char *const values[] = {format_daemon(d, daemon)};
+
+    if (d->kept.shared && d->share_limits)
+        (void)database_ask(
+            d->connection, "SELECT outbox.kept_by_others($1)", values, 1, on_others, d);
+}
+
+int database_others(Source *base, Buffer *out)
+{
+    Kept *kept = &database_source_from(base)->kept;
+    int r;
+
+    if (!kept->news)
+        return 0;
+    r = buffer_append(out, buffer_data(&kept->others), buffer_size(&kept->others));
+    kept->news = r < 0;
+    return r < 0 ? r : 1;
 }
 
 void database_kept_done(DatabaseSource *d)
 {
     buffer_done(&d->kept.text);
     buffer_done(&d->kept.latest);
+    buffer_done(&d->kept.others);
 }

@@ -14,4 +14,8 @@ void database_take_kept(DatabaseSource *database);
 /* Writes what is not written. */
 void database_write_kept(DatabaseSource *database);
 
+/* Asks for what others keep, as long as it is of use. */
+void database_ask_others(DatabaseSource *database);
+int database_others(Source *base, Buffer *out);
+
 void database_kept_done(DatabaseSource *database);

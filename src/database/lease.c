@@ -10,6 +10,7 @@
 
 #include "base/errors.h"
 #include "base/text.h"
+#include "database/clocks.h"
 #include "database/kept.h"
 #include "database/reading.h"
 #include "database/rest.h"
@@ -19,7 +20,6 @@
  * held, others have after that. The margin is for how differently clocks run, and for what is sent
  * then. */
 #define LEASE (60 * USEC_PER_SEC)
-#define LEASE_TEXT "60 seconds"
 #define LEASE_MARGIN (10 * USEC_PER_SEC)
 #define RENEW_EVERY (15 * USEC_PER_SEC)
 
@@ -28,6 +28,7 @@
 #define REAP_EVERY (10 * USEC_PER_SEC)
 #define RIPEN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_MOST 1000
+#define LEARN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
 #define FORGET_EVERY USEC_PER_HOUR
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
@@ -37,7 +38,7 @@
 #define SHARERS_MAX 100000
 
 /* A machine that sleeps does not stop the lease. */
-static usec_t now_boottime(void)
+usec_t database_now(void)
 {
     struct timespec t;
 
@@ -47,7 +48,7 @@ static usec_t now_boottime(void)
 
 bool database_holds(const DatabaseSource *d)
 {
-    return d->alive && now_boottime() < d->lease_end;
+    return d->alive && database_now() < d->lease_end;
 }
 
 static const char *format_daemon(const DatabaseSource *d, char text[static 24])
@@ -108,7 +109,7 @@ void database_keep_what_is_known(DatabaseSource *d)
 
 static void reap(DatabaseSource *d)
 {
-    d->reaped = now_boottime();
+    d->reaped = database_now();
     (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
 }
 
@@ -119,7 +120,7 @@ static void come_alive(DatabaseSource *d)
     be_back(d);
     database_keep_what_is_known(d);
     claims_rescan(&d->claims);
-    d->rescanned = now_boottime();
+    d->rescanned = database_now();
     d->ripened = 0;
     reap(d);
     database_learn_lanes(d);
@@ -135,6 +136,12 @@ static void come_alive(DatabaseSource *d)
 
 /* ---- the lease ---- */
 
+static void compare_clocks(DatabaseSource *d, const DatabaseResult *rows, unsigned column)
+{
+    database_clocks_compare(
+        d, database_result_integer(rows, 0, column), d->renewed, database_now());
+}
+
 static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
@@ -142,6 +149,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
     d->beginning = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    compare_clocks(d, rows, 1);
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     d->share = (Share){.count = 1};
@@ -152,11 +160,12 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
 
 static void begin(DatabaseSource *d)
 {
-    const char *const values[] = {d->name, LEASE_TEXT};
+    const char *const values[] = {d->name, DATABASE_LEASE};
 
-    d->renewed = now_boottime();
-    d->beginning = database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2)", values, 2,
-                       on_begun, d) >= 0;
+    d->renewed = database_now();
+    d->beginning =
+        database_ask(d->connection, "SELECT outbox.daemon_begin($1, $2), " DATABASE_CLOCK, values,
+            2, on_begun, d) >= 0;
 }
 
 /* What this daemon held is ready for all. What is at a relay at this moment cannot be called back:
@@ -172,7 +181,7 @@ static void lose(DatabaseSource *d)
     (void)failure_set(&f, -ESTALE, ERROR_SPOOL,
         "this daemon was not heard of there for longer than its lease (%s), and others have taken "
         "what it held; it begins anew",
-        LEASE_TEXT);
+        DATABASE_LEASE);
     tell_lost(d, &f);
     begin(d);
 }
@@ -198,6 +207,7 @@ static void on_renewed(void *user, const DatabaseResult *rows, _unused_ const Fa
     d->beginning = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    compare_clocks(d, rows, 4);
     if (!database_result_truth(rows, 0, 0)) {
         lose(d);
         return;
@@ -218,17 +228,18 @@ static bool is_idle(const DatabaseSource *d)
 void database_renew(DatabaseSource *d)
 {
     char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon), LEASE_TEXT, is_idle(d) ? "t" : "f",
+    const char *const values[] = {format_daemon(d, daemon), DATABASE_LEASE, is_idle(d) ? "t" : "f",
         buffer_size(&d->figures) > 0 ? buffer_data(&d->figures) : NULL};
 
     if (d->beginning)
         return;
+    database_ask_others(d); /* answered first: what is shared is known with the share */
     d->told_idle = is_idle(d);
-    d->renewed = now_boottime();
-    d->beginning =
-        database_ask(d->connection,
-            "SELECT alive, place, daemons, known FROM outbox.daemon_renew($1, $2, $3, $4)", values,
-            4, on_renewed, d) >= 0;
+    d->renewed = database_now();
+    d->beginning = database_ask(d->connection,
+                       "SELECT alive, place, daemons, known, " DATABASE_CLOCK
+                       " FROM outbox.daemon_renew($1, $2, $3, $4)",
+                       values, 4, on_renewed, d) >= 0;
 }
 
 /* ---- what the connection tells ---- */
@@ -262,8 +273,9 @@ static void on_notified(void *user)
 {
     DatabaseSource *d = user;
 
-    if (d->alive && now_boottime() >= d->renewed + TICK)
+    if (d->alive && database_now() >= d->renewed + TICK)
         database_renew(d);
+    database_learn_lanes(d);
     database_claim(d);
 }
 
@@ -291,8 +303,9 @@ static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failu
     d->ripening = false;
     if (!rows || database_result_count(rows) != 1)
         return;
-    d->next_due = database_result_is_null(rows, 0, 1) ? USEC_NEVER
-                                                      : (usec_t)database_result_integer(rows, 0, 1);
+    d->next_due = database_result_is_null(rows, 0, 1)
+                      ? USEC_NEVER
+                      : database_time_here(d, database_result_integer(rows, 0, 1));
     if (database_result_integer(rows, 0, 0) >= RIPEN_MOST)
         ripen_on(d);
     if (database_result_integer(rows, 0, 0) > 0)
@@ -305,7 +318,7 @@ void database_ripen(DatabaseSource *d)
     static const char statement[] =
         "SELECT ripe, (extract(epoch FROM next) * 1000000)::bigint FROM outbox.ripen("
         "coalesce(clock_timestamp() - $1::interval, '-infinity'), $2)";
-    usec_t now = now_boottime();
+    usec_t now = database_now();
     char behind[48], most[16];
     const char *values[2] = {behind, most};
 
@@ -335,7 +348,7 @@ static void rescan(DatabaseSource *d, usec_t now)
 static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
 {
     DatabaseSource *d = user;
-    usec_t now = now_boottime();
+    usec_t now = database_now();
 
     (void)sd_event_source_set_time_relative(source, TICK);
     if (!d->alive) { /* what was asked for met with a conflict: once more */
@@ -355,6 +368,8 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         forget_keys(d, now);
     if (now >= d->rescanned + RESCAN_EVERY && !d->passing)
         rescan(d, now);
+    if (now >= d->learned + LEARN_EVERY)
+        database_learn_lanes(d);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
     if (d->strays && d->claims.n_asking == 0)
@@ -363,7 +378,6 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
     if (!d->kept.known)
         database_take_kept(d);
     database_write_kept(d);
-    database_learn_lanes(d);
     database_write_now(d);
     database_read_on(d);
     database_claim(d);

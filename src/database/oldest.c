@@ -7,15 +7,17 @@
 static void on_oldest(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
+    int64_t waited;
 
     d->asking_oldest = false;
     if (!rows || database_result_count(rows) != 1)
         return;
+    waited = database_result_integer(rows, 0, 2);
     d->oldest = (DatabaseOldest){
         .known = true,
         .watches = database_result_truth(rows, 0, 0),
         .message = database_result_integer(rows, 0, 1),
-        .waited = (usec_t)MAX(database_result_integer(rows, 0, 2), 0),
+        .waited = waited > 0 ? (usec_t)waited : 0,
     };
 }
 

@@ -416,13 +416,17 @@ void database_look_again(DatabaseSource *d)
 static void on_lanes(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
+    size_t known = d->claims.n;
 
     for (unsigned i = 0; rows && i < database_result_count(rows); i++)
         (void)claims_add_lane(&d->claims, database_result_text(rows, i, 0));
+    if (d->claims.n > known)
+        database_claim(d);
 }
 
 void database_learn_lanes(DatabaseSource *d)
 {
+    d->learned = database_now();
     if (d->alive)
         (void)database_ask(d->connection, "SELECT * FROM outbox.lanes()", NULL, 0, on_lanes, d);
 }

@@ -92,9 +92,10 @@ CREATE TABLE deferred (
 );
 CREATE INDEX deferred_due ON deferred (due);
 
--- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from.
+-- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
+-- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
 CREATE TABLE lane (
-    name    text PRIMARY KEY
+    name    text NOT NULL
 );
 
 -- A daemon that delivers. Its id is the token of what it holds: one that was stopped for longer than its lease is
@@ -197,22 +198,26 @@ END $$;
 CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
-        IF (SELECT count(*) FROM lane) >= 200 THEN
+        IF (SELECT count(DISTINCT lane.name) FROM lane) >= 200 THEN
             RAISE EXCEPTION 'outbox: the lane "%" would be the 201st', know_lane.name USING ERRCODE = '22023',
                 HINT = 'Name one of those that are there: SELECT outbox.lanes(), as an operator.';
         END IF;
-        INSERT INTO lane VALUES (know_lane.name) ON CONFLICT DO NOTHING;
+        INSERT INTO lane VALUES (know_lane.name);
     END IF;
 END $$;
 
 CREATE FUNCTION lanes() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT name FROM lane ORDER BY name
+    SELECT DISTINCT name FROM lane ORDER BY name
 $$;
 
--- What is wrong with an address of an envelope, or NULL: what a daemon would not send to is told to who queues it, who can
--- still correct it. Patterns are E'', which a caller's standard_conforming_strings does not change.
+-- What is wrong with an address of an envelope, or NULL. It takes what a daemon takes (src/message/address.c), but for the
+-- numbers of an address literal: who queues is told of it at once, and no other recipient goes without his for one that
+-- is none. What most addresses are is seen by one pattern. Patterns are E'', which a caller's standard_conforming_strings
+-- does not change.
 CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
+        WHEN octet_length(address) <= 64
+                AND address ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@[A-Za-z0-9]+([.-][A-Za-z0-9]+)*$' THEN NULL
         WHEN address IS NULL THEN 'it is NULL'
         WHEN address = '' THEN 'it is empty'
         WHEN octet_length(address) > 900 THEN 'it is longer than 900 octets'
@@ -221,18 +226,22 @@ CREATE FUNCTION address_fault(address text) RETURNS text LANGUAGE sql IMMUTABLE 
             THEN 'what is in quotation marks has no end, or no domain follows'
         WHEN address !~ '^"' AND address ~ '[ <>]' THEN 'it has a blank, a control character or an angle bracket'
         WHEN address !~ '.@.' THEN 'it has no domain'
-        WHEN address !~ '^"' AND address ~ '@.*@' THEN 'it has more than one @; each address is an element of its own'
-        WHEN address !~ '^"' AND address ~ E'[](),:;"\\\\[].*@'
-            THEN 'before the @ is a character that is allowed in quotation marks only'
-        WHEN address !~ '^"' AND address ~ E'^\\.|\\.\\.[^@]*@|\\.@' THEN 'before the @, a dot must stand between other characters'
-        WHEN address ~ E'^\\x27.*\\x27$' THEN 'it stands in apostrophes'
-        WHEN address !~ E'@\\[[^]@[:space:]]+\\]$' AND address !~
-                E'@[^\\x01-\\x2c\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\x7f]+$'
+        WHEN address ~ '^''.*''$' THEN 'it stands in apostrophes; write it without them'
+        WHEN address ~ '^[^"].*@.*@|^@' THEN 'it has more than one @; each address is an element of its own'
+        WHEN address ~ '^([](),:;[]|[^"@]+[](),:;"[])' OR address ~ E'^[^"@]*\\\\'
+            THEN 'before the @ is a character that is allowed in quotes only'
+        WHEN address ~ '^[.]' OR address ~ '^[^"@]*[.][.@]'
+            THEN 'before the @, a dot must stand between other characters; put that part in quotes if it is meant so'
+        WHEN address ~ E'@\\[[^@]*$' THEN
+            CASE WHEN address !~* E'@\\[([0-9.]+|ipv6:[0-9a-f:.]+)\\]$'
+                THEN 'its address literal is neither [192.0.2.1] nor [IPv6:2001:db8::1]' END
+        WHEN address ~ E'@([^@]*[.])?([.][^@]*)?$' THEN 'after the @, a dot must stand between other characters'
+        WHEN address ~ E'@[^@]*[\\x20-\\x2c/\\x3a-\\x3f\\x5b-\\x5e`\\x7b-\\x7f][^@]*$'
             THEN 'after the @ are other characters than letters, digits, hyphens and dots'
-        WHEN address ~ E'@(\\.|-)[^@]*$|\\.\\.[^@]*$|(\\.-|-\\.)[^@"]*$|(\\.|-)$'
-            THEN 'a part of the domain is empty, or begins or ends with a hyphen'
-        WHEN substring(address FROM '[^@]*$') ~ '[A-Za-z0-9_-]{64}' OR octet_length(substring(address FROM '[^@]*$')) > 255
-            THEN 'its domain, or a part of it, is too long'
+        WHEN address ~ '@([^@]*[.])?-[^@]*$' OR address ~ '@[^@]*-([.][^@]*)?$'
+            THEN 'a part of the domain begins or ends with a hyphen'
+        WHEN octet_length(substring(address FROM '[^@]*$')) > 255 THEN 'its domain is longer than 255 octets'
+        WHEN address ~ '@([^@]*[.])?[A-Za-z0-9_-]{64,}([.][^@]*)?$' THEN 'a part of the domain is longer than 63 octets'
     END
 $$;
 
@@ -255,6 +264,7 @@ DECLARE
     one text;
     whole bytea := put.content;
     its_lane text := lower(coalesce(put.lane, ''));
+    later boolean := coalesce(put.not_before > clock_timestamp(), false);
 BEGIN
     IF put.sender IS NULL THEN
         RAISE EXCEPTION 'outbox: the sender is NULL' USING ERRCODE = '22004', HINT = 'The null sender of a report is ''''.';
@@ -310,22 +320,23 @@ BEGIN
             RETURN earlier;
         END IF;
     END LOOP;
-    INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
-        VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
-            CASE WHEN put.not_before > clock_timestamp() THEN put.not_before END, whole);
     IF its_lane <> '' THEN
         PERFORM know_lane(its_lane);
     END IF;
-    INSERT INTO recipient (message, number, address, parameters)
-        SELECT new_id, given.n - 1, given.address, coalesce(given.parameters, '')
-        FROM unnest(put.recipients, put.parameters) WITH ORDINALITY AS given (address, parameters, n);
-    IF put.not_before > clock_timestamp() THEN
+    WITH kept AS (
+        INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
+            VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
+                CASE WHEN later THEN put.not_before END, whole)
+    ), addressed AS (
+        INSERT INTO recipient (message, number, address, parameters)
+            SELECT new_id, given.n - 1, given.address, coalesce(given.parameters, '')
+            FROM unnest(put.recipients, put.parameters) WITH ORDINALITY AS given (address, parameters, n)
+    )
+    INSERT INTO ready (lane, message) SELECT its_lane, new_id WHERE NOT later;
+    IF later THEN
         INSERT INTO deferred (message, lane, due, attempts) VALUES (new_id, its_lane, put.not_before, 0);
-    ELSE
-        INSERT INTO ready (lane, message) VALUES (its_lane, new_id);
-        IF EXISTS (SELECT FROM daemon WHERE idle) THEN
-            PERFORM ring();
-        END IF;
+    ELSIF EXISTS (SELECT FROM daemon WHERE idle) THEN
+        PERFORM ring();
     END IF;
     RETURN new_id;
 END $$;
@@ -435,13 +446,14 @@ BEGIN
         moved := moved + n;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
-    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot());
+    -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
+    DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) OR xact >= pg_snapshot_xmax(pg_current_snapshot());
     RETURN moved;
 END $$;
 
 -- Keys of more than a week ago, but for those of messages that are here.
 CREATE FUNCTION forget_keys() RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    DELETE FROM used_key WHERE at < clock_timestamp() - interval '7 days'
+    DELETE FROM used_key WHERE at < statement_timestamp() - interval '7 days'
         AND NOT EXISTS (SELECT FROM message WHERE message.id = used_key.message)
 $$;
 
@@ -459,7 +471,7 @@ $$;
 -- for all daemons.
 CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 BEGIN
     UPDATE watch SET daemon = oldest.daemon, until = clock_timestamp() + 3 * oldest.every
@@ -479,10 +491,10 @@ BEGIN
             (SELECT m.id, m.queued FROM deferred JOIN message m ON m.id = deferred.message
                 WHERE deferred.attempts > 0 AND m.since IS NULL ORDER BY deferred.message LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.since FROM message m WHERE m.since <= clock_timestamp()
-                AND (EXISTS (SELECT FROM ready WHERE ready.message = m.id)
-                    OR EXISTS (SELECT FROM leased WHERE leased.message = m.id)
-                    OR EXISTS (SELECT FROM deferred WHERE deferred.message = m.id AND deferred.attempts > 0))
+            (SELECT m.id, m.since FROM message m WHERE m.since <= statement_timestamp()
+                AND coalesce((SELECT r.message FROM ready r WHERE r.message = m.id),
+                    (SELECT l.message FROM leased l WHERE l.message = m.id),
+                    (SELECT d.message FROM deferred d WHERE d.message = m.id AND d.attempts > 0)) IS NOT NULL
                 ORDER BY m.since LIMIT 1)
         ) AS first ORDER BY first.since LIMIT 1;
 END $$;
@@ -494,31 +506,49 @@ CREATE FUNCTION keep(daemon bigint, text text) RETURNS void LANGUAGE sql SECURIT
 $$;
 
 -- It begins, and goes on with what one has left: one of its name, or whose name does not come again. What one has taken
--- over is no other's.
-CREATE FUNCTION take_kept(daemon bigint) RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+-- over is no other's. Of one of its name whose lease has not ended it cannot tell at once whether that has been killed, or
+-- runs beside it: `later` is true, until there was time for it to be heard of.
+CREATE FUNCTION take_kept(daemon bigint, lease interval, OUT text text, OUT later boolean)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    own text := (SELECT name FROM daemon WHERE id = take_kept.daemon);
+    own daemon%ROWTYPE;
     found kept%ROWTYPE;
 BEGIN
+    SELECT * INTO own FROM daemon WHERE id = take_kept.daemon;
     DELETE FROM kept WHERE at < clock_timestamp() - interval '31 days';
     SELECT k.* INTO found FROM kept k LEFT JOIN daemon d ON d.id = k.daemon AND d.until > clock_timestamp()
-        WHERE k.daemon <> take_kept.daemon AND (k.name = own OR d.id IS NULL)
-        ORDER BY k.name = own DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
-    DELETE FROM kept WHERE daemon = found.daemon;
-    PERFORM keep(take_kept.daemon, found.text) WHERE found.text IS NOT NULL;
-    RETURN found.text;
+        WHERE k.daemon <> own.id AND (d.id IS NULL OR k.name = own.name AND d.until - take_kept.lease < own.started)
+        ORDER BY k.name = own.name DESC, d.id IS NULL DESC, k.at DESC LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+    later := coalesce(found.daemon IN (SELECT id FROM daemon WHERE until > clock_timestamp())
+        AND clock_timestamp() < own.started + take_kept.lease / 3, false);
+    IF NOT later AND found.daemon IS NOT NULL THEN
+        DELETE FROM kept WHERE daemon = found.daemon;
+        PERFORM keep(own.id, found.text);
+        take_kept.text := found.text;
+    END IF;
 END $$;
 
+-- What others keep, and those who are gone: the whole of a rate is theirs as well.
+CREATE FUNCTION kept_by_others(daemon bigint) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT coalesce(string_agg(text, '' ORDER BY at DESC), '') FROM (
+        SELECT text, at FROM kept WHERE kept.daemon <> kept_by_others.daemon ORDER BY at DESC LIMIT 1000
+    ) AS latest
+$$;
+
 -- What is due becomes ready: how many, and when the next is due. It is looked for from `since` on: what was due earlier
--- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'.
+-- has been looked for, but for what a transaction wrote that was long under way; now and then it is '-infinity'. (`now`: what may
+-- change within a statement, as clock_timestamp() does, is no bound of an index, and all that waits would be read.)
 CREATE FUNCTION ripen(since timestamptz, most int, OUT ripe bigint, OUT next timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
+DECLARE
+    now timestamptz := clock_timestamp();
 BEGIN
     WITH due AS (
-        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND clock_timestamp() ORDER BY deferred.due LIMIT ripen.most
+        SELECT message FROM deferred WHERE deferred.due BETWEEN ripen.since AND now ORDER BY deferred.due LIMIT ripen.most
         FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM due)) RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone;
@@ -546,19 +576,23 @@ BEGIN
         SELECT id FROM daemon WHERE id = claim.daemon AND until > clock_timestamp() FOR KEY SHARE
     ),
     overtaken AS MATERIALIZED (
-        SELECT ready.ctid AS at FROM ready
-        WHERE ready.lane = claim.lane AND ready.arrived = ANY (claim.late) AND EXISTS (SELECT FROM alive)
-        LIMIT claim.most FOR UPDATE SKIP LOCKED
+        SELECT its.at FROM unnest(claim.late) AS ended (xact) CROSS JOIN LATERAL (
+            SELECT ready.ctid AS at FROM ready WHERE ready.lane = claim.lane AND ready.arrived = ended.xact
+            FOR UPDATE SKIP LOCKED
+        ) AS its LIMIT claim.most
     ),
     following AS MATERIALIZED (
         SELECT ready.ctid AS at FROM ready
         WHERE ready.lane = claim.lane AND (ready.arrived, ready.message) > (claim.after, claim.after_message)
-            AND EXISTS (SELECT FROM alive)
         ORDER BY ready.lane, ready.arrived, ready.message
         LIMIT claim.most - (SELECT count(*) FROM overtaken) FOR UPDATE SKIP LOCKED
     ),
     taken AS (
-        DELETE FROM ready WHERE ctid = ANY (ARRAY (SELECT at FROM overtaken UNION ALL SELECT at FROM following))
+        -- The daemon's row is locked where there is something to take alone, for to lock it is to write: CASE keeps
+        -- the planner from asking that first.
+        DELETE FROM ready WHERE ctid = ANY (ARRAY (
+            SELECT at FROM (TABLE overtaken UNION ALL TABLE following) AS found
+            WHERE CASE WHEN at IS NOT NULL THEN EXISTS (SELECT FROM alive) END))
         RETURNING ready.*
     ),
     held AS (
@@ -572,7 +606,7 @@ END $$;
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
 CREATE FUNCTION holds(daemon bigint, message bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon = holds.daemon FOR UPDATE;
+    PERFORM FROM leased WHERE leased.message = holds.message AND leased.daemon + 0 = holds.daemon FOR UPDATE;
     RETURN FOUND;
 END $$;
 
@@ -1106,7 +1140,8 @@ BEGIN
     RETURN new_id;
 END $$;
 
--- It has left the directory: it is where it is to be. False when nothing of the kind is waited for.
+-- It has left the directory: it is where it is to be, from now on or since before. False when it never came here, as far as is
+-- known: a key is kept for a week, and as long as its message.
 CREATE FUNCTION arrived(mover text, message bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
@@ -1117,7 +1152,7 @@ BEGIN
     SELECT * INTO it FROM aside WHERE message = arrived.message
         AND (mover = arrived.mover OR (mover LIKE 'from %' AND arrived.mover LIKE 'from %')) FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN false;
+        RETURN EXISTS (SELECT FROM used_key WHERE used_key.message = arrived.message AND key LIKE 'move %');
     END IF;
     IF it.was = 'held' THEN
         UPDATE aside SET mover = NULL, was = NULL WHERE message = it.message;
@@ -1206,10 +1241,22 @@ BEGIN
     IF other <> has_departed.mover THEN
         RAISE EXCEPTION 'outbox: message % has left "%", and this is "%"', has_departed.message, other, has_departed.mover
             USING ERRCODE = '22023',
-            HINT = 'Where that is this directory under a former name, correct outbox.departed, as the owner.';
+            HINT = format('Where that is this directory under a former name: outbox move --formerly %L', substr(other, 4));
     END IF;
     RETURN other IS NOT NULL;
 END $$;
+-- A directory, or its host, has another name now: what was begun for it is found under that. How many messages.
+CREATE FUNCTION rename_mover(former text, present text) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    WITH here AS (
+        UPDATE aside SET mover = split_part(mover, ' ', 1) || ' ' || rename_mover.present
+            WHERE mover IN ('from ' || rename_mover.former, 'to ' || rename_mover.former) RETURNING message
+    ), left_for_it AS (
+        UPDATE departed SET mover = 'to ' || rename_mover.present
+            WHERE mover = 'to ' || rename_mover.former RETURNING message
+    )
+    SELECT (SELECT count(*) FROM here) + (SELECT count(*) FROM left_for_it)
+$$;
 CREATE FUNCTION forget_departed(mover text, message bigint) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM departed WHERE departed.mover = forget_departed.mover AND departed.message = forget_departed.message
@@ -1231,7 +1278,7 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'ripen', 'claim', 'keep_only',
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'claim', 'keep_only',
             'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false

@@ -65,7 +65,7 @@ static int take(Source *base, HeldMessage **ret)
     DatabaseSource *d = database_source_from(base);
     DatabaseMessage *m;
 
-    if (!database_holds(d) || !d->kept.known)
+    if (!database_holds(d) || d->kept.wanted)
         return 0;
     m = database_list_take(&d->ready);
     if (m)
@@ -173,6 +173,7 @@ static const SourceOps database_ops = {
     .kept = database_kept,
     .figures = figures,
     .share = share,
+    .others = database_others,
     .rest = rest,
 };
 

@@ -14,7 +14,7 @@
 /* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
  * bytes each; of longer ones, pieces of so many bytes are written to a file. No more are read while
  * so many bytes are in memory. */
-#define DATABASE_AHEAD 100
+#define DATABASE_AHEAD 200
 #define DATABASE_WHOLE_BYTES (64 * 1024)
 #define DATABASE_PIECE_BYTES (512 * 1024)
 #define DATABASE_READ_BYTES (16 * 1024 * 1024)
@@ -32,11 +32,18 @@ typedef struct Rest {
 /* What the engine wants to find again after a restart. */
 typedef struct Kept {
     Buffer text;   /* that of before, until the engine has it */
+    bool wanted;   /* the engine waits for that */
     bool known;    /* it is: nothing is handed out before */
     bool asking;   /* for it */
     Buffer latest; /* with its NUL: what is to be found the next time */
     bool unsaved;  /* it is not written */
+    bool shared;   /* there is a use for what others keep */
+    Buffer others; /* what other daemons keep */
+    bool news;     /* the engine does not have it */
 } Kept;
+
+/* What a daemon holds is its own for so long after it was heard of. */
+#define DATABASE_LEASE "60 seconds"
 
 typedef struct DatabaseMessage DatabaseMessage;
 
@@ -68,15 +75,19 @@ struct DatabaseSource {
     bool flush;       /* what waits for a time is to be made ready when it stands */
     Share share;      /* of the limits, as the database said last */
     bool told_idle;   /* that there is nothing to do */
-    usec_t renewed, reaped, forgot, ripened, rescanned; /* boottime: when it was done last */
-    usec_t next_due;                                    /* realtime */
-    char *lost_for; /* why nothing is taken, as it was told last; NULL: it is */
-    Buffer figures; /* JSON, of the daemon */
+    usec_t renewed, reaped, forgot, ripened, learned,
+        rescanned;   /* boottime: when it was done last */
+    usec_t next_due; /* realtime */
+    char *lost_for;  /* why nothing is taken, as it was told last; NULL: it is */
+    Buffer figures;  /* JSON, of the daemon */
     DatabaseOldest oldest;
     bool asking_oldest;
     usec_t away; /* monotonic: it cannot be used since then; 0: it can */
     Kept kept;
     char name[256]; /* of this machine */
+
+    /* Of the database's clock, in microseconds; 0: as good as none. */
+    int64_t clock_ahead;
 
     Claims claims;
     DatabaseMessage *held; /* all that are in memory */
@@ -105,6 +116,9 @@ void database_wake(DatabaseSource *database);
 
 /* Everything that was tried and waits for a time is ready, when the database is there. */
 void database_flush(DatabaseSource *database);
+
+/* The time by a clock that runs on while the machine sleeps. */
+usec_t database_now(void);
 
 /* Whether what this daemon holds is its own for certain. */
 bool database_holds(const DatabaseSource *database);

@@ -266,6 +266,7 @@ static bool is_out_of_turn(Engine *engine, HeldMessage *message)
     message->lane = lanes_number(engine, message);
     if (lanes_admit(engine, message, &until))
         return false;
+    lanes_note_put_off(engine, message->lane);
     give_back_until(engine, message, true, until);
     engine_wake(engine);
     return true;

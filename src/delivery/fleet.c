@@ -3,6 +3,7 @@
 #include "delivery/fleet.h"
 
 #include "delivery/lanes.h"
+#include "delivery/restrain.h"
 
 /* ---- connections ---- */
 
@@ -56,7 +57,7 @@ static bool is_same(const Share *a, const Share *b)
     return a->place == b->place && a->count == b->count && a->known == b->known;
 }
 
-void fleet_look(Engine *engine)
+static void take_share(Engine *engine)
 {
     Share share =
         engine->source->ops->share ? engine->source->ops->share(engine->source) : SHARE_WHOLE;
@@ -69,4 +70,10 @@ void fleet_look(Engine *engine)
         link->spare = false;
     for (size_t i = 0; i < engine->relays->n_relays; i++)
         spare_beyond(engine, &engine->relays->relays[i]);
+}
+
+void fleet_look(Engine *engine)
+{
+    restrain_load_others(engine);
+    take_share(engine);
 }

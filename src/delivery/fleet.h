@@ -4,7 +4,7 @@
 
 #include "delivery/state.h"
 
-/* Takes the part that the source says, if it has changed. */
+/* Takes what the source says of the others, and this engine's part, if that has changed. */
 void fleet_look(Engine *engine);
 
 /* Restrains by that part what a configuration has brought. */

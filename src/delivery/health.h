@@ -37,6 +37,7 @@ bool engine_relay(const Engine *engine, size_t place, EngineRelay *ret);
 typedef struct EngineLane {
     const LaneConfig *config; /* NULL: what is in none of them */
     size_t waiting;           /* messages that are known, and not taken */
+    size_t put_off; /* that it kept from going, since the start: once it was seen whose they are */
     size_t sending;
     usec_t restrained_until;            /* realtime: it is to take nothing before; 0: it may */
     char restraint[RESTRAINT_TEXT_MAX]; /* then: why */

@@ -20,6 +20,7 @@ typedef struct EngineLaneState {
     Restraint *restraint;     /* NULL: none but `connections` */
     bool restrained;          /* that was told, and not that it is over */
     usec_t told;
+    size_t put_off; /* messages that were given back for it takes none, since the start */
 } LaneState;
 
 struct EngineLanes {
@@ -61,6 +62,7 @@ static int set_lane(const Engine *engine, const LaneConfig *config, LaneState *r
     if (former) {
         ret->restrained = former->restrained;
         ret->told = former->told;
+        ret->put_off = former->put_off;
     }
     return restraint_new(terms, former ? former->restraint : NULL, &ret->restraint);
 }
@@ -292,6 +294,11 @@ bool lanes_admit(const Engine *engine, const HeldMessage *message, usec_t *ret_u
     return lane->room > 0;
 }
 
+void lanes_note_put_off(Engine *engine, unsigned lane)
+{
+    engine->lanes->all[lane].put_off++;
+}
+
 bool lanes_is_quiet(const Engine *engine, unsigned lane)
 {
     const LaneState *state = &engine->lanes->all[lane];
@@ -379,6 +386,7 @@ bool engine_lane(const Engine *engine, unsigned number, EngineLane *ret)
     *ret = (EngineLane){
         .config = lane->config,
         .waiting = lanes[number].waiting,
+        .put_off = lane->put_off,
         .sending = count(engine).sending[number],
     };
     if (!lane->restraint || lanes[number].room_from == USEC_NEVER)
@@ -422,7 +430,7 @@ int lanes_save(const Engine *engine, Buffer *out)
     return r;
 }
 
-void lanes_load(Engine *engine, const char *line, usec_t age)
+void lanes_load(Engine *engine, const char *line, usec_t age, RestraintLoad load)
 {
     char name[KEPT_NAME_MAX];
 
@@ -430,6 +438,13 @@ void lanes_load(Engine *engine, const char *line, usec_t age)
         const LaneState *lane = &engine->lanes->all[i];
 
         if (lane->restraint)
-            restraint_load(lane->restraint, kept_name(lane, name), line, age, engine_now(engine));
+            load(lane->restraint, kept_name(lane, name), line, age, engine_now(engine));
     }
+}
+
+void lanes_forget_others(Engine *engine)
+{
+    for (unsigned i = 0; engine->lanes && i < engine->lanes->n; i++)
+        if (engine->lanes->all[i].restraint)
+            restraint_forget_others(engine->lanes->all[i].restraint);
 }

@@ -35,6 +35,9 @@ int lanes_take_of(Engine *engine, unsigned lane, HeldMessage **ret);
 /* Whether a message that was just taken may stay. If not, until when (realtime; 0: not known). */
 bool lanes_admit(const Engine *engine, const HeldMessage *message, usec_t *ret_until);
 
+/* A message that may not stay is given back. */
+void lanes_note_put_off(Engine *engine, unsigned lane);
+
 bool lanes_is_quiet(const Engine *engine, unsigned lane);
 
 /* How many wait in the source: those that may be taken now; and all, but those of lanes that take
@@ -53,4 +56,5 @@ usec_t lanes_tick(Engine *engine, usec_t now);
 /* What was sent, as restraint_save() and restraint_load() have it. */
 bool lanes_are_long(const Engine *engine);
 int lanes_save(const Engine *engine, Buffer *out);
-void lanes_load(Engine *engine, const char *line, usec_t age);
+void lanes_load(Engine *engine, const char *line, usec_t age, RestraintLoad load);
+void lanes_forget_others(Engine *engine);

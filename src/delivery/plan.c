@@ -332,13 +332,16 @@ static bool is_in_vain(const Planner *p, const PlanLink *l)
     return !r || (r->unproven && r->state == RELAY_STATE_HELD);
 }
 
+/* One that is to get a message may get none: what comes may have to wait, or go elsewhere. */
 static void rest(Planner *p, size_t i)
 {
     const PlanLink *l = &p->view->links[i];
 
-    if (l->quitting || l->carries > 0 || is_filled(p, i))
+    if (l->quitting || l->carries > 0)
         return;
-    if (l->ready ? is_done_with(p, l) : is_in_vain(p, l))
+    if (is_filled(p, i))
+        look_at(p, MAX(usec_add(l->since, l->idle_timeout), p->now + 1));
+    else if (l->ready ? is_done_with(p, l) : is_in_vain(p, l))
         act(p, PLAN_QUIT, i);
     else if (l->ready)
         look_at(p, usec_add(l->since, l->idle_timeout));

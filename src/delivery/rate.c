@@ -32,20 +32,17 @@ static void turn(RateWindow *w, usec_t now)
 
     if (slot <= w->slot)
         return;
-    if (slot - w->slot >= RATE_SLOTS)
-        memset(w->counts, 0, sizeof(w->counts));
-    else
-        for (uint64_t i = w->slot + 1; i <= slot; i++)
-            w->counts[i % RATE_SLOTS] = 0;
+    for (uint64_t n = MIN(slot - w->slot, (uint64_t)RATE_SLOTS), i = slot + 1 - n; n > 0; n--, i++)
+        w->counts[i % RATE_SLOTS] = w->others[i % RATE_SLOTS] = 0;
     w->slot = slot;
 }
 
-static uint64_t count(const RateWindow *w)
+static uint64_t count(const uint32_t counts[static RATE_SLOTS])
 {
     uint64_t n = 0;
 
     for (size_t i = 0; i < RATE_SLOTS; i++)
-        n += w->counts[i];
+        n += counts[i];
     return n;
 }
 
@@ -60,28 +57,44 @@ void rate_note(RateWindow *w, uint64_t n, usec_t now)
     add(&w->counts[w->slot % RATE_SLOTS], n);
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a - MIN(a, b);
+}
+
 uint64_t rate_room(RateWindow *w, usec_t now)
 {
-    uint64_t n;
+    uint64_t own, all;
 
     turn(w, now);
-    n = count(w);
-    return n < w->limit ? w->limit - n : 0;
+    own = count(w->counts);
+    all = own + count(w->others);
+    return MIN(less(w->limit, own), less(w->rate.limit, all));
+}
+
+/* When so many of that limit may be, by what this process sent, and the others where they count. */
+static usec_t when(const RateWindow *w, uint32_t limit, uint64_t n, bool others, usec_t now)
+{
+    uint64_t used = count(w->counts) + (others ? count(w->others) : 0),
+             oldest = w->slot + 1 - MIN(w->slot + 1, (uint64_t)RATE_SLOTS);
+
+    if (used + n <= limit)
+        return now;
+    for (; used + n > limit; oldest++)
+        used -= w->counts[oldest % RATE_SLOTS] + (others ? w->others[oldest % RATE_SLOTS] : 0);
+    return (oldest - 1 + RATE_SLOTS) * width_of(w) - START;
 }
 
 usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
 {
-    uint64_t used, oldest;
-
     turn(w, now);
-    used = count(w);
-    oldest = w->slot + 1 - MIN(w->slot + 1, (uint64_t)RATE_SLOTS);
     n = MIN(n, (uint64_t)w->limit);
-    if (used + n <= w->limit)
-        return now;
-    for (; used + n > w->limit; oldest++)
-        used -= w->counts[oldest % RATE_SLOTS];
-    return (oldest - 1 + RATE_SLOTS) * width_of(w) - START;
+    return MAX(when(w, w->limit, n, false, now), when(w, w->rate.limit, n, true, now));
+}
+
+bool rate_is_used(const RateWindow *w)
+{
+    return count(w->counts) >= w->limit;
 }
 
 int rate_format(RateWindow *w, usec_t now, Buffer *out)
@@ -102,7 +115,8 @@ int rate_format(RateWindow *w, usec_t now, Buffer *out)
     return r;
 }
 
-void rate_parse(RateWindow *w, const char *text, usec_t age, usec_t now)
+static void parse(
+    RateWindow *w, uint32_t counts[static RATE_SLOTS], const char *text, usec_t age, usec_t now)
 {
     turn(w, now);
     while (*text >= '0' && *text <= '9') {
@@ -115,9 +129,24 @@ void rate_parse(RateWindow *w, const char *text, usec_t age, usec_t now)
         slots = MIN(seconds, RATE_PER_MAX / USEC_PER_SEC) * USEC_PER_SEC;
         slots = (slots + MIN(age, RATE_PER_MAX)) / width_of(w);
         if (slots < RATE_SLOTS)
-            add(&w->counts[(w->slot - slots) % RATE_SLOTS], MIN(n, (uint64_t)UINT32_MAX));
+            add(&counts[(w->slot - slots) % RATE_SLOTS], MIN(n, (uint64_t)UINT32_MAX));
         if (*end != ',')
             return;
         text = end + 1;
     }
+}
+
+void rate_parse(RateWindow *w, const char *text, usec_t age, usec_t now)
+{
+    parse(w, w->counts, text, age, now);
+}
+
+void rate_parse_others(RateWindow *w, const char *text, usec_t age, usec_t now)
+{
+    parse(w, w->others, text, age, now);
+}
+
+void rate_forget_others(RateWindow *w)
+{
+    memset(w->others, 0, sizeof(w->others));
 }

@@ -17,6 +17,7 @@ typedef struct RateWindow {
     uint32_t limit; /* of it, for this process */
     uint64_t slot;  /* the latest */
     uint32_t counts[RATE_SLOTS];
+    uint32_t others[RATE_SLOTS]; /* what other processes sent, as far as they have said */
 } RateWindow;
 
 void rate_init(RateWindow *window, const Rate *rate);
@@ -39,3 +40,11 @@ int rate_format(RateWindow *window, usec_t now, Buffer *out);
 
 /* The inverse: what was sent, `age` longer ago than it says. What cannot be read is left out. */
 void rate_parse(RateWindow *window, const char *text, usec_t age, usec_t now);
+
+/* The same of what other processes sent: together with them no more is sent than the whole of the
+ * rate. */
+void rate_parse_others(RateWindow *window, const char *text, usec_t age, usec_t now);
+void rate_forget_others(RateWindow *window);
+
+/* Whether this process has sent its part. */
+bool rate_is_used(const RateWindow *window);

@@ -228,22 +228,30 @@ static bool is_wanted(const Engine *engine)
     return lanes_are_long(engine);
 }
 
-/* A clock that was set back since makes it no older. */
-static void load_lines(Engine *engine, char *text)
+static void load_line(Engine *engine, const char *line, usec_t age, RestraintLoad load)
 {
-    char *line = strsep(&text, "\n");
-    usec_t saved, real = engine_now_real(engine), now = engine_now(engine);
+    lanes_load(engine, line, age, load);
+    for (size_t i = 0; i < engine->relays->n_relays; i++) {
+        const Relay *relay = &engine->relays->relays[i];
 
-    if (!text_starts_nocase(line, HEAD) || clock_parse_rfc3339(line + strlen(HEAD), &saved) < 0)
-        return;
+        if (relay->restraint)
+            load(relay->restraint, relay->config->name, line, age, engine_now(engine));
+    }
+}
+
+/* Lines behind each head. A clock that was set back since makes them no older. */
+static void load_lines(Engine *engine, char *text, RestraintLoad load)
+{
+    usec_t saved, real = engine_now_real(engine), age = 0;
+    bool known = false;
+    char *line;
+
     while ((line = strsep(&text, "\n"))) {
-        lanes_load(engine, line, real > saved ? real - saved : 0);
-        for (size_t i = 0; i < engine->relays->n_relays; i++) {
-            const Relay *relay = &engine->relays->relays[i];
-
-            if (relay->restraint)
-                restraint_load(relay->restraint, relay->config->name, line,
-                    real > saved ? real - saved : 0, now);
+        if (text_starts_nocase(line, HEAD)) {
+            known = clock_parse_rfc3339(line + strlen(HEAD), &saved) >= 0;
+            age = known && real > saved ? real - saved : 0;
+        } else if (known) {
+            load_line(engine, line, age, load);
         }
     }
 }
@@ -251,7 +259,6 @@ static void load_lines(Engine *engine, char *text)
 void restrain_load(Engine *engine)
 {
     _cleanup_buffer_ Buffer text = {0};
-
     int r;
 
     engine->sent_unread = false;
@@ -261,5 +268,19 @@ void restrain_load(Engine *engine)
     engine->sent_unread = r == -EAGAIN;
     if (r < 0 || buffer_append(&text, "", 1) < 0)
         return;
-    load_lines(engine, text.memory);
+    load_lines(engine, text.memory, restraint_load);
+}
+
+void restrain_load_others(Engine *engine)
+{
+    _cleanup_buffer_ Buffer text = {0};
+
+    if (!engine->source->ops->others || engine->source->ops->others(engine->source, &text) <= 0 ||
+        buffer_append(&text, "", 1) < 0)
+        return;
+    for (size_t i = 0; i < engine->relays->n_relays; i++)
+        if (engine->relays->relays[i].restraint)
+            restraint_forget_others(engine->relays->relays[i].restraint);
+    lanes_forget_others(engine);
+    load_lines(engine, text.memory, restraint_load_others);
 }

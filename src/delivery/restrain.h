@@ -29,4 +29,5 @@ usec_t restrain_tick(Engine *engine, const PlanView *view, usec_t now);
 
 /* At the start; and with each wake(), as long as `sent_unread`. */
 void restrain_load(Engine *engine);
+void restrain_load_others(Engine *engine); /* of other processes, if that is news */
 void restrain_save(Engine *engine);

@@ -176,12 +176,14 @@ static const char *explain_rate(const Restraint *r, const Windows *w, const char
     const char *setting, char text[static RESTRAINT_TEXT_MAX])
 {
     const RateWindow *full = &w->all[w->full];
+    bool by_all = !rate_is_used(full);
     _cleanup_free_
     char *per = text_format_duration(full->rate.per);
-    int n = snprintf(text, RESTRAINT_TEXT_MAX, "it has taken %u %s in %s (%s", full->limit, what,
-        per ?: "that time", setting);
+    int n = snprintf(text, RESTRAINT_TEXT_MAX, "it has taken %u %s in %s%s (%s",
+        by_all ? full->rate.limit : full->limit, what, per ?: "that time",
+        by_all ? " from all daemons" : "", setting);
 
-    if (r->shared_by > 1)
+    if (!by_all && r->shared_by > 1)
         snprintf(text + n, RESTRAINT_TEXT_MAX - (size_t)n, ": %u, shared by %u daemons)",
             full->rate.limit, r->shared_by);
     else
@@ -254,7 +256,10 @@ int restraint_save(Restraint *r, const char *name, usec_t now, Buffer *out)
     return result < 0 ? result : save(&r->recipients, 'r', name, now, out);
 }
 
-void restraint_load(Restraint *r, const char *name, const char *line, usec_t age, usec_t now)
+typedef void (*Parse)(RateWindow *window, const char *text, usec_t age, usec_t now);
+
+static void load(
+    Restraint *r, const char *name, const char *line, usec_t age, usec_t now, Parse parse)
 {
     Windows *w = *line == 'm' ? &r->messages : &r->recipients;
     const char *counts, *named;
@@ -270,5 +275,27 @@ void restraint_load(Restraint *r, const char *name, const char *line, usec_t age
         return;
     for (size_t i = 0; i < w->n; i++)
         if (w->all[i].rate.per / USEC_PER_SEC == per)
-            rate_parse(&w->all[i], counts, age, now);
+            parse(&w->all[i], counts, age, now);
+}
+
+void restraint_load(Restraint *r, const char *name, const char *line, usec_t age, usec_t now)
+{
+    load(r, name, line, age, now, rate_parse);
+}
+
+void restraint_load_others(Restraint *r, const char *name, const char *line, usec_t age, usec_t now)
+{
+    load(r, name, line, age, now, rate_parse_others);
+}
+
+static void forget_others(Windows *w)
+{
+    for (size_t i = 0; i < w->n; i++)
+        rate_forget_others(&w->all[i]);
+}
+
+void restraint_forget_others(Restraint *r)
+{
+    forget_others(&r->messages);
+    forget_others(&r->recipients);
 }

@@ -63,3 +63,11 @@ int restraint_save(Restraint *restraint, const char *name, usec_t now, Buffer *o
  * alone. */
 void restraint_load(
     Restraint *restraint, const char *name, const char *line, usec_t age, usec_t now);
+
+/* The same of what other processes sent, and as if they had sent nothing. */
+void restraint_load_others(
+    Restraint *restraint, const char *name, const char *line, usec_t age, usec_t now);
+void restraint_forget_others(Restraint *restraint);
+
+typedef void (*RestraintLoad)(
+    Restraint *restraint, const char *name, const char *line, usec_t age, usec_t now);

@@ -18,6 +18,7 @@ static const struct {
     [FOREIGN_SYSTEM_MSMTP] = {"msmtp", "/etc/msmtprc", config_read_msmtp},
     [FOREIGN_SYSTEM_SSMTP] = {"ssmtp", "/etc/ssmtp/ssmtp.conf", config_read_ssmtp},
     [FOREIGN_SYSTEM_DMA] = {"dma", "/etc/dma/dma.conf", config_read_dma},
+    [FOREIGN_SYSTEM_POSTFIX] = {"postfix", "/etc/postfix/main.cf", config_read_postfix},
 };
 
 const char *foreign_system_name(ForeignSystem system)

@@ -11,6 +11,7 @@ typedef enum ForeignSystem {
     FOREIGN_SYSTEM_MSMTP,      /* msmtprc */
     FOREIGN_SYSTEM_SSMTP,      /* ssmtp.conf */
     FOREIGN_SYSTEM_DMA,        /* dma.conf, and the AUTHPATH that it names */
+    FOREIGN_SYSTEM_POSTFIX,    /* main.cf of a null client, or what `postconf -n` prints of it */
     FOREIGN_SYSTEM_MAX,
 } ForeignSystem;
 

@@ -16,6 +16,7 @@
 #include "foreign/reader.h"
 
 #define NOTE_WIDTH 98
+#define JOINED_MAX ((size_t)64 * 1024) /* bytes of lines that are one */
 
 static void keep(Translation *t, int r)
 {
@@ -123,40 +124,43 @@ bool translation_aliases(Translation *t, const char *path)
 }
 
 /* As comments, of which no line begins with anything but "# ". */
+static int write_note(const char *text, Buffer *out)
+{
+    _cleanup_free_
+    char *printable = text_printable(text, strlen(text), 2000);
+    size_t column = 2;
+    char *word, *rest = printable;
+    int r = printable ? buffer_append_string(out, "#\n#") : -ENOMEM;
+
+    while (r >= 0 && (word = strsep(&rest, " "))) {
+        if (column > 2 && column + strlen(word) > NOTE_WIDTH) {
+            r = buffer_append_string(out, "\n#");
+            column = 2;
+        }
+        if (r >= 0)
+            r = buffer_appendf(out, " %s", word);
+        column += strlen(word) + 1;
+    }
+    return r >= 0 ? buffer_append_string(out, "\n") : r;
+}
+
 void translation_note(Translation *t, const char *format, ...)
 {
     char text[1024], where[512] = "";
     _cleanup_free_
-    char *printable = NULL;
+    char *whole = NULL;
     va_list arguments;
-    size_t column = 2;
-    char *word, *rest;
 
+    if (t->is_silent)
+        return;
     if (t->line > 0)
         snprintf(where, sizeof(where), "%s:%u: ", t->source, t->line);
     va_start(arguments, format);
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    if (asprintf(&rest, "%s%s", where, text) < 0) {
-        keep(t, -ENOMEM);
-        return;
-    }
-    printable = text_printable(rest, strlen(rest), 2000);
-    free(rest);
-    if (!printable) {
-        keep(t, -ENOMEM);
-        return;
-    }
-    keep(t, buffer_append_string(&t->notes, "#\n#"));
-    for (rest = printable; (word = strsep(&rest, " "));) {
-        if (column > 2 && column + strlen(word) > NOTE_WIDTH) {
-            keep(t, buffer_append_string(&t->notes, "\n#"));
-            column = 2;
-        }
-        keep(t, buffer_appendf(&t->notes, " %s", word));
-        column += strlen(word) + 1;
-    }
-    keep(t, buffer_append_string(&t->notes, "\n"));
+    if (asprintf(&whole, "%s%s", where, text) < 0)
+        whole = NULL;
+    keep(t, whole ? write_note(whole, &t->notes) : -ENOMEM);
 }
 
 bool translation_is_number(const char *text, unsigned long max)
@@ -208,7 +212,53 @@ static int fail_line(const Translation *t, int r, Failure *f)
     return failure_set_errno(f, r, "cannot read %s", t->source);
 }
 
-int translation_read(Translation *t, const char *path, TranslationTake *take, Failure *f)
+typedef struct Lines {
+    TranslationTake *take;
+    bool joins;     /* one that begins with a blank goes on with the one before */
+    Buffer text;    /* what is not taken yet, with its NUL */
+    unsigned first; /* the line in which that begins */
+} Lines;
+
+static int take_lines(Translation *t, Lines *lines, Failure *f)
+{
+    char *text = (char *)(uintptr_t)buffer_data(&lines->text);
+    size_t n = buffer_size(&lines->text);
+    unsigned line = t->line;
+    int r;
+
+    if (n == 0)
+        return 0;
+    t->line = lines->first;
+    r = lines->take(t, text, f);
+    t->line = line;
+    explicit_bzero(text, n);
+    buffer_clear(&lines->text);
+    return r;
+}
+
+static int add_line(Translation *t, Lines *lines, char *line, Failure *f)
+{
+    bool goes_on = lines->joins && (*line == ' ' || *line == '\t');
+    char *text = text_trim(line);
+    int r;
+
+    if (!*text || *text == '#')
+        return 0;
+    r = goes_on ? 0 : take_lines(t, lines, f);
+    if (r < 0)
+        return r;
+    if (buffer_size(&lines->text) == 0)
+        lines->first = t->line;
+    else
+        ((char *)(uintptr_t)buffer_data(&lines->text))[buffer_size(&lines->text) - 1] = ' ';
+    if (buffer_size(&lines->text) + strlen(text) > JOINED_MAX)
+        return failure_set(f, -E2BIG, ERROR_FILE,
+            "%s:%u: the line and those that go on with it are too long", t->source, lines->first);
+    r = buffer_append(&lines->text, text, strlen(text) + 1);
+    return r < 0 ? failure_set_errno(f, r, "cannot read %s", t->source) : 0;
+}
+
+static int read_lines(Translation *t, const char *path, Lines *lines, Failure *f)
 {
     const char *source = t->source;
     unsigned before = t->line;
@@ -221,20 +271,39 @@ int translation_read(Translation *t, const char *path, TranslationTake *take, Fa
     t->source = path;
     t->line = 0;
     while (r >= 0 && (r = reader_line(&reader, &line)) > 0) {
-        char *text = text_trim((char *)(uintptr_t)buffer_data(&line));
-
         t->line++;
-        if (*text && *text != '#')
-            r = take(t, text, f);
+        r = add_line(t, lines, (char *)(uintptr_t)buffer_data(&line), f);
         if (r < 0)
             return r;
     }
+    explicit_bzero((char *)(uintptr_t)buffer_data(&line), buffer_size(&line));
     if (r < 0)
         return fail_line(t, r, f);
-    explicit_bzero((char *)(uintptr_t)buffer_data(&line), buffer_size(&line));
+    r = take_lines(t, lines, f);
     t->source = source;
     t->line = before;
-    return 0;
+    return r;
+}
+
+static int read_all(Translation *t, const char *path, bool joins, TranslationTake *take, Failure *f)
+{
+    Lines lines = {.take = take, .joins = joins};
+    int r = read_lines(t, path, &lines, f);
+
+    if (buffer_size(&lines.text) > 0) /* it may be a password */
+        explicit_bzero((char *)(uintptr_t)buffer_data(&lines.text), buffer_size(&lines.text));
+    buffer_done(&lines.text);
+    return r;
+}
+
+int translation_read(Translation *t, const char *path, TranslationTake *take, Failure *f)
+{
+    return read_all(t, path, false, take, f);
+}
+
+int translation_read_joined(Translation *t, const char *path, TranslationTake *take, Failure *f)
+{
+    return read_all(t, path, true, take, f);
 }
 
 int translation_read_first(Translation *t, const char *path, char **ret, Failure *f)

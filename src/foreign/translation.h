@@ -23,7 +23,8 @@ typedef struct Translation {
     TranslatedRelay relays[TRANSLATED_RELAYS_MAX];
     size_t n_relays;
     Buffer local, retry, notes;
-    bool is_short; /* of memory */
+    bool is_short;  /* of memory */
+    bool is_silent; /* nothing is noted: it has been */
 } Translation;
 
 /* A further relay, to which translation_relay_… adds then. 0, or -E2BIG with a Failure. */
@@ -54,6 +55,10 @@ bool translation_is_number(const char *text, unsigned long max);
 typedef int TranslationTake(Translation *t, char *line, Failure *f);
 int translation_read(Translation *t, const char *path, TranslationTake *take, Failure *f);
 
+/* The same where a line that begins with a blank goes on with the one before, as in Postfix's
+ * files. */
+int translation_read_joined(Translation *t, const char *path, TranslationTake *take, Failure *f);
+
 /* The first line of a file, which the caller frees; NULL where there is none. 0 or a negative errno
  * with a Failure. */
 int translation_read_first(Translation *t, const char *path, char **ret, Failure *f);
@@ -64,6 +69,7 @@ int config_read_nullmailer(Translation *t, const char *path, Failure *f);
 int config_read_msmtp(Translation *t, const char *path, Failure *f);
 int config_read_ssmtp(Translation *t, const char *path, Failure *f);
 int config_read_dma(Translation *t, const char *path, Failure *f);
+int config_read_postfix(Translation *t, const char *path, Failure *f);
 
 /* The next word of a line, by the rules of the shell: blanks part words, quotes and backslashes
  * take their meaning from them. It is unquoted in its place; *line goes behind it. NULL at the end,

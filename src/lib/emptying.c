@@ -90,7 +90,7 @@ static void tell_lanes(const Emptying *e)
         _cleanup_failure_ Failure f = {0};
         char until[RFC3339_MAX];
 
-        if (lane.waiting == 0 || lane.restrained_until == 0)
+        if (lane.waiting + lane.put_off == 0 || lane.restrained_until == 0)
             continue;
         (void)failure_set(&f, -EAGAIN, ERROR_WOULD_BLOCK,
             "lane %s is to send no message before %s: %s; what is left of it stays in the queue",

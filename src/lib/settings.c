@@ -12,6 +12,7 @@
 #include "lib/message.h"
 #include "settings/component.h"
 #include "settings/load.h"
+#include "settings/table.h"
 #include "settings/target.h"
 #include "settings/value.h"
 
@@ -420,21 +421,53 @@ static const char *ask_connection(
     return NULL;
 }
 
-static const char *format(OutboxClient *client, const Setting *setting, const char *name)
+static const char *format_of(
+    OutboxClient *client, const Setting *setting, const char *name, Config *config, size_t relay)
 {
-    Config *config = client->values;
-    size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
-
     buffer_clear(&client->answer);
-    if (section_needs_place(setting->section))
-        return answer(client, "");
-    if (setting->section == SECTION_RELAYS && relay >= config->n_relays)
-        return answer(client, setting->default_text);
     if (component_format(
             setting, name, value_group(config, setting->section, relay), &client->answer) < 0 ||
         buffer_append(&client->answer, "", 1) < 0)
         return NULL;
     return buffer_data(&client->answer);
+}
+
+/* Of a relay, where none is known. */
+static const char *format_default(OutboxClient *client, const Setting *setting, const char *name)
+{
+    _cleanup_config_ Config *config = NULL;
+
+    if (strcmp(setting->name, "host") == 0)
+        return answer(client, "");
+    if (config_load_program(NULL, (const char *[]){"host=localhost", NULL}, CONFIG_CHECK_VALUES,
+            &config, &client->failure) < 0)
+        return NULL;
+    return format_of(client, setting, name, config, 0);
+}
+
+static const char *format(OutboxClient *client, const Setting *setting, const char *name)
+{
+    size_t relay = client->contact == CONTACT_NONE ? 0 : client->relay;
+
+    if (section_needs_place(setting->section))
+        return answer(client, "");
+    if (setting->section == SECTION_RELAYS && relay >= client->values->n_relays)
+        return format_default(client, setting, name);
+    return format_of(client, setting, name, client->values, relay);
+}
+
+/* A name of the component that is no setting here. */
+static const char *answer_other(OutboxClient *client, const char *name)
+{
+    const char *text = component_answer(name), *reason = setting_unavailable(name);
+
+    if (text)
+        return answer(client, text);
+    if (reason)
+        (void)client_fail(client, ERROR_USAGE, "%s: %s", name, reason);
+    else
+        (void)client_fail(client, ERROR_USAGE, "there is no setting '%s'", name);
+    return NULL;
 }
 
 const char *outbox_get(OutboxClient *client, const char *name)
@@ -452,9 +485,7 @@ const char *outbox_get(OutboxClient *client, const char *name)
     if (message_has(name))
         return outbox_message_get(client->message, name);
     setting = find(name);
-    if (!setting) {
-        (void)client_fail(client, ERROR_USAGE, "there is no setting '%s'", name);
-        return NULL;
-    }
+    if (!setting)
+        return answer_other(client, name);
     return look_at_values(client) == 0 ? format(client, setting, name) : NULL;
 }

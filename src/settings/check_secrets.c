@@ -222,10 +222,6 @@ int check_database(Draft *draft)
         "this outbox was built without PostgreSQL; leave the setting out, or build it with "
         "`./configure --with-postgresql`");
 #endif
-    if (draft->config->spool.pickup)
-        return draft_mistake_in(draft, setting_find(SECTION_SPOOL, "pickup"), 0,
-            "what is picked up goes into the queue directory, and nobody delivers from that while "
-            "spool.database is set; leave one of the two out");
     if (!conninfo_has_secret(database))
         return 0;
     if (origin->line == 0 && !draft->is_program)

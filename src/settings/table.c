@@ -53,7 +53,7 @@ static const SettingChoice auth_choices[] = {
     {"oauthbearer"},
     {"external"},
     {"ntlm|amNTLM|2"},
-    {"apop|amAPOP|3", .refusal = "APOP is a POP3 mechanism, SMTP does not have it"},
+    {"apop|amAPOP|3", .refusal = "is a mechanism of POP3, which SMTP does not have"},
     {"gssapi|amKerberos|6"},
     {NULL},
 };

@@ -298,7 +298,7 @@ static int take_one(PickupPass *pass, const char *name, PickupFile *files, size_
         return 0;
     *file = (PickupFile){0};
     (void)snprintf(file->name, sizeof(file->name), "%s", name);
-    r = pickup_stage(pass, file, &why);
+    r = pass->pickup->sink ? pickup_hand_over(pass, file, &why) : pickup_stage(pass, file, &why);
     if (r == PICKUP_STAGED)
         ++*n;
     if (r == PICKUP_REFUSED) {
@@ -396,6 +396,18 @@ static int lock(const PickupPass *pass, Failure *f)
     return TAKE_FD(fd);
 }
 
+/* Keys tell of files that are put twice, so that nothing is to be recovered, nor locked. */
+static int hand_over(PickupPass *pass, Failure *f)
+{
+    const Spool none = {.fd = -1};
+    int r = pickup_place_open(&none, pass->pickup->directory, &pass->place, f);
+
+    if (r >= 0)
+        r = take(pass, f);
+    pickup_place_close(&pass->place);
+    return MIN(r, 0);
+}
+
 int spool_pickup_pass(const SpoolPickup *pickup, bool recovers, SpoolPickupResult *ret, Failure *f)
 {
     _cleanup_(spool_free_p) Spool *queue = NULL;
@@ -404,6 +416,8 @@ int spool_pickup_pass(const SpoolPickup *pickup, bool recovers, SpoolPickupResul
     int r;
 
     *ret = (SpoolPickupResult){0};
+    if (pickup->sink)
+        return hand_over(&pass, f);
     r = spool_open(pickup->queue, &queue, f);
     if (r < 0)
         return r;

@@ -6,6 +6,10 @@
  * removed, and once that is, the copy is queued. Whoever finds a copy after a death knows by the
  * file, which is there or not, what is left to do. doc/spool.md has the order.
  *
+ * Where the queue is no directory, the file is renamed, put there with a key of its own, and
+ * removed once that is durable. Whoever finds it after a death puts it once more, with the same
+ * key.
+ *
  * All of it may wait for disks: it is for a thread beside the loop. */
 #pragma once
 
@@ -17,8 +21,31 @@
 #include "base/clock.h"
 #include "base/failure.h"
 
+#define SPOOL_PICKUP_KEY_MAX 160
+
+/* A file's message on its way into a queue that is no directory. */
+typedef struct SpoolPickupMessage {
+    int fd;    /* what it is, in a file without a name */
+    uid_t uid; /* of the file: who queues it */
+    /* The same for the same file, and no other's: whoever takes two with one key has one message.
+     */
+    char key[SPOOL_PICKUP_KEY_MAX];
+    char *id; /* there, once it is queued */
+} SpoolPickupMessage;
+
+/* Where messages go that do not go into the queue directory. */
+typedef struct SpoolPickupSink {
+    /* Whether messages can be put there at present. 0, or a negative errno with a Failure. */
+    int (*ready)(void *user, Failure *f);
+    /* Puts one, durably. 0 with its id; 1 with a Failure: it can never be queued; or a negative
+     * errno with a Failure: nothing can be put there now. */
+    int (*put)(void *user, SpoolPickupMessage *message, Failure *f);
+    void *user;
+} SpoolPickupSink;
+
 typedef struct SpoolPickup {
     const char *queue;               /* the queue directory */
+    const SpoolPickupSink *sink;     /* NULL: messages go there */
     const char *directory, *pattern; /* of names of files there */
     bool dot_stuffed;
     uint64_t max_bytes; /* of a file; 0: any */

@@ -94,8 +94,8 @@ static int cannot_open(PickupPass *pass, const PickupFile *file, int error, Fail
         error == -ELOOP ? "it is a symbolic link" : strerrordesc_np(-error));
 }
 
-/* What is no regular file is not opened at all. As pickup_stage(); with `ret_fd`. */
-static int look(PickupPass *pass, PickupFile *file, int *ret_fd, Failure *f)
+/* What is no regular file is not opened at all. */
+int pickup_look(PickupPass *pass, PickupFile *file, int *ret_fd, Failure *f)
 {
     int r = spool_stat_at(pass->place.fd, file->name, &file->st);
 
@@ -119,11 +119,22 @@ static int look(PickupPass *pass, PickupFile *file, int *ret_fd, Failure *f)
 
 typedef struct Copy {
     PickupPass *pass;
-    SpoolWriter *writer;
+    SpoolWriter *writer; /* NULL: into `fd` */
+    int fd;
     Unstuff dots;
     Buffer unstuffed;
     bool begun;
 } Copy;
+
+static int write_out(Copy *copy, const char *data, size_t n, Failure *f)
+{
+    int r;
+
+    if (copy->writer)
+        return spool_writer_write(copy->writer, data, n, f);
+    r = file_write_all(copy->fd, data, n);
+    return r < 0 ? failure_set_errno(f, r, "cannot copy a message into a temporary file") : 0;
+}
 
 static int write_block(Copy *copy, const char *data, size_t n, Failure *f)
 {
@@ -133,13 +144,12 @@ static int write_block(Copy *copy, const char *data, size_t n, Failure *f)
         data += 3, n -= 3;
     copy->begun = true;
     if (!copy->pass->pickup->dot_stuffed)
-        return spool_writer_write(copy->writer, data, n, f);
+        return write_out(copy, data, n, f);
     buffer_clear(&copy->unstuffed);
     r = unstuff(&copy->dots, data, n, &copy->unstuffed);
     if (r < 0)
         return failure_set_errno(f, r, "cannot copy a message");
-    return spool_writer_write(
-        copy->writer, buffer_data(&copy->unstuffed), buffer_size(&copy->unstuffed), f);
+    return write_out(copy, buffer_data(&copy->unstuffed), buffer_size(&copy->unstuffed), f);
 }
 
 /* As pickup_stage(). */
@@ -177,6 +187,29 @@ static bool is_as_it_was(int fd, const struct stat *was)
            st.st_mtim.tv_sec == was->st_mtim.tv_sec && st.st_mtim.tv_nsec == was->st_mtim.tv_nsec;
 }
 
+/* What is written to meanwhile is waited for. */
+static int copy_whole(Copy *copy, const PickupFile *file, int fd, Failure *f)
+{
+    PickupPass *pass = copy->pass;
+    int r = copy_content(copy, fd, f);
+
+    buffer_done(&copy->unstuffed);
+    if (r == PICKUP_STAGED && !is_as_it_was(fd, &file->st))
+        r = wait_for(pass, MAX(pass->pickup->settle, USEC_PER_SEC));
+    return r;
+}
+
+int pickup_copy_aside(PickupPass *pass, PickupFile *file, int fd, int *ret_fd, Failure *f)
+{
+    Copy copy = {.pass = pass, .fd = file_scratch()};
+
+    if (copy.fd < 0)
+        return failure_set_errno(f, copy.fd,
+            "cannot keep a message in a temporary file; TMPDIR of outboxd names another directory");
+    *ret_fd = copy.fd;
+    return copy_whole(&copy, file, fd, f);
+}
+
 static int copy(PickupPass *pass, PickupFile *file, int fd, Failure *f)
 {
     Copy copy = {.pass = pass};
@@ -185,10 +218,7 @@ static int copy(PickupPass *pass, PickupFile *file, int fd, Failure *f)
     if (r >= 0)
         r = spool_writer_submit(copy.writer, file->st.st_uid, f);
     if (r >= 0)
-        r = copy_content(&copy, fd, f);
-    buffer_done(&copy.unstuffed);
-    if (r == PICKUP_STAGED && !is_as_it_was(fd, &file->st))
-        r = wait_for(pass, MAX(pass->pickup->settle, USEC_PER_SEC));
+        r = copy_whole(&copy, file, fd, f);
     if (r == PICKUP_STAGED)
         r = spool_writer_stage(TAKE_PTR(copy.writer), file->staged, f);
     spool_writer_free(copy.writer);
@@ -199,7 +229,7 @@ int pickup_stage(PickupPass *pass, PickupFile *file, Failure *f)
 {
     _cleanup_close_ int fd = -1;
     FileIdentity identity;
-    int r = look(pass, file, &fd, f);
+    int r = pickup_look(pass, file, &fd, f);
 
     if (r != PICKUP_STAGED)
         return r;
@@ -212,9 +242,7 @@ int pickup_stage(PickupPass *pass, PickupFile *file, Failure *f)
 
 /* ---- taking away ---- */
 
-/* Renames that file, and no other that has come under its name. 1, 0: it is gone, or another's; or
- * a negative errno. */
-static int move_file(PickupPass *pass, const PickupFile *file, const char *to)
+int pickup_move(PickupPass *pass, const PickupFile *file, const char *to)
 {
     int directory = pass->place.fd, r = spool_rename(directory, file->name, to);
     struct stat st;
@@ -228,13 +256,19 @@ static int move_file(PickupPass *pass, const PickupFile *file, const char *to)
     return 0;
 }
 
+void pickup_name_taken(char ret[static PICKUP_TAKEN_MAX])
+{
+    strcpy(ret, PICKUP_TAKEN_PREFIX);
+    file_random_name(ret + strlen(ret), 13);
+}
+
 int pickup_remove(PickupPass *pass, const PickupFile *file, Failure *f)
 {
-    char taken[64] = PICKUP_TAKEN_PREFIX;
+    char taken[PICKUP_TAKEN_MAX];
     int r;
 
-    file_random_name(taken + strlen(taken), 13);
-    r = move_file(pass, file, taken);
+    pickup_name_taken(taken);
+    r = pickup_move(pass, file, taken);
     if (r > 0 && unlinkat(pass->place.fd, taken, 0) < 0)
         r = -errno;
     return r < 0 ? failure_set_errno(f, r,
@@ -277,7 +311,7 @@ int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, 
 
     for (int i = 0; r == -EEXIST && i < NAME_TRIES; i++) {
         name_bad(name, i > 0, bad, sizeof(bad));
-        r = move_file(pass, file, bad);
+        r = pickup_move(pass, file, bad);
     }
     if (r < 0)
         return failure_set_errno(f, r, "%s/%s cannot be taken (%s), nor called %s",

@@ -30,6 +30,7 @@ typedef enum PickupVerdict {
     PICKUP_STAGED = 0, /* its copy is on the disk */
     PICKUP_NOT_YET,    /* it is gone, or being written */
     PICKUP_REFUSED,    /* the Failure says why */
+    PICKUP_QUEUED,     /* in a queue that is no directory, and told */
 } PickupVerdict;
 
 /* Opens the directory, as spool_pickup_check(); `ret` is for pickup_place_close(). */
@@ -39,6 +40,25 @@ void pickup_place_close(Spool *place);
 /* Copies the file called `ret->name`. A PickupVerdict, or a negative errno with a Failure of the
  * queue directory's, or of the whole machine's. */
 int pickup_stage(PickupPass *pass, PickupFile *ret, Failure *f);
+
+/* Puts the file called `ret->name` into the queue that is no directory, and takes it away. A
+ * PickupVerdict, or a negative errno with a Failure of that queue's, or of the whole machine's. */
+int pickup_hand_over(PickupPass *pass, PickupFile *ret, Failure *f);
+
+/* Looks at the file, and opens it. A PickupVerdict, where PICKUP_STAGED means that it can be taken;
+ * or a negative errno with a Failure. */
+int pickup_look(PickupPass *pass, PickupFile *file, int *ret_fd, Failure *f);
+
+/* Copies it into a file without a name. Likewise. */
+int pickup_copy_aside(PickupPass *pass, PickupFile *file, int fd, int *ret_fd, Failure *f);
+
+/* Renames that file, and no other that has come under its name. 1, 0: it is gone, or another's; or
+ * a negative errno. */
+int pickup_move(PickupPass *pass, const PickupFile *file, const char *to);
+
+/* A name for what is being taken away. */
+#define PICKUP_TAKEN_MAX 64
+void pickup_name_taken(char ret[static PICKUP_TAKEN_MAX]);
 
 /* Takes the file away, if that name is still the one that was looked at. 1; 0: it is gone, or is
  * another's; or a negative errno with a Failure. */

@@ -46,56 +46,47 @@ void ask_place_done(AskPlace *place)
     *place = (AskPlace){0};
 }
 
-/* This user has no login at the database, or one that may not look at the queue. What else is wrong
- * there is the command's to tell. */
-static bool is_refused_by(const char *conninfo)
+static bool may_enter(const Command *command, const char *directory)
+{
+    int wanted = R_OK | X_OK | (command->own == OWN_CHANGES ? W_OK : 0);
+
+    return faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) == 0 || errno != EACCES;
+}
+
+/* Where it cannot be told, the command says why. Root is told, rather than shown what is root's. */
+static bool may_operate(const char *conninfo)
 {
     _cleanup_(database_close_p) Database *database = NULL;
     _cleanup_database_rows_ DatabaseRows rows = {0};
-    int r = database_open(conninfo, &database, NULL);
+    _cleanup_failure_ Failure f = {0};
+    int r = geteuid() == 0 ? -ENOTSUP : database_open(conninfo, &database, &f);
 
+    if (r == 0)
+        r = database_query(database,
+            "SELECT has_function_privilege('outbox.change(text, bigint[], bigint)', 'execute')",
+            DATABASE_NO_VALUES, &rows, &f);
     if (r < 0)
-        return database_is_refusal(r);
-    r = database_query(database,
-        "SELECT bool_or(has_function_privilege(oid, 'execute')) FROM pg_proc"
-        " WHERE proname = 'list' AND pronamespace = 'outbox'::regnamespace",
-        DATABASE_NO_VALUES, &rows, NULL);
-    return r >= 0 && !database_is_true(&rows, 0, 0);
-}
-
-/* Root is told what is wrong; others are served by who has a login. */
-static bool is_shut_out_of_database(const Tool *tool, const char *socket)
-{
-    _cleanup_free_
-    char *conninfo = NULL;
-
-    return geteuid() != 0 && socket && access(socket, F_OK) == 0 &&
-           config_load_database(tool->config_path, tool->overrides, &conninfo, NULL) >= 0 &&
-           conninfo && is_refused_by(conninfo);
-}
-
-static bool is_shut_out_of_directory(const char *directory, const char *socket, int wanted)
-{
-    return socket && faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) < 0 && errno == EACCES &&
-           (access(socket, F_OK) == 0 || errno == ENOENT); /* who ends well takes it away */
+        return r != -EKEYREJECTED && r != -EACCES;
+    return database_is_true(&rows, 0, 0);
 }
 
 bool tool_is_shut_out(
     const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret)
 {
-    int wanted = R_OK | X_OK | (command->own == OWN_CHANGES ? W_OK : 0);
     _cleanup_failure_ Failure f = {0};
     _cleanup_free_
-    char *directory = NULL, *socket = NULL;
+    char *directory = NULL, *socket = NULL, *database = NULL;
+    bool may;
 
     if (command->own == OWN_NOTHING || tool->has_user || look_at(command, argc, argv).elsewhere ||
         config_load_directory(tool->config_path, tool->overrides, &directory, NULL, &socket, &f) <
-            0)
+            0 ||
+        config_load_database(tool->config_path, tool->overrides, &database, &f) < 0 || !socket)
         return false;
-    if (!is_shut_out_of_directory(directory, socket, wanted) &&
-        !is_shut_out_of_database(tool, socket))
+    may = database ? may_operate(database) : may_enter(command, directory);
+    if (may || (access(socket, F_OK) < 0 && errno != ENOENT)) /* who ends well takes it away */
         return false;
-    *ret = (AskPlace){TAKE_PTR(directory), TAKE_PTR(socket)};
+    *ret = (AskPlace){TAKE_PTR(directory), TAKE_PTR(socket), database};
     return true;
 }
 
@@ -134,9 +125,10 @@ int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, co
     r = submit_connect(place->socket, &fd, &f);
     if (r == -ECONNREFUSED)
         return tool_fail_number(f.number,
-            "%s: this user may not look into the queue, and outboxd, which answers for it at %s, "
-            "does not run: start it (systemctl start outboxd), or run this as root",
-            place->directory, place->socket);
+            "%s: this user may not look into %s, and outboxd, which answers for it "
+            "at %s, does not run: start it (systemctl start outboxd), or run this as root",
+            place->database ? "spool.database" : place->directory,
+            place->database ? "that database" : "the queue directory", place->socket);
     if (r >= 0)
         r = submit_ask(fd, &ask, STDOUT_FILENO, STDERR_FILENO, &f);
     if (r < 0)

@@ -7,11 +7,12 @@
 /* Where outboxd is asked, for which directory. Strings are owned. */
 typedef struct AskPlace {
     char *directory, *socket;
+    bool database; /* it has the queue */
 } AskPlace;
 void ask_place_done(AskPlace *place);
 
-/* Whether this process may not do in the configured queue directory what the command does, and
- * there is to be a submission socket to ask at. */
+/* Whether this process may not do in the configured queue, a directory or a database, what the
+ * command does, and there is to be a submission socket to ask at. */
 bool tool_is_shut_out(
     const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret);
 

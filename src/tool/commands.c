@@ -290,8 +290,9 @@ static const Command command_import_config = {
     .synopsis = "[OPTION...] SYSTEM [PATH]",
     .options = import_config_options,
     .notes =
-        "SYSTEM is nullmailer, msmtp, ssmtp or dma. PATH is where its configuration is, unless "
-        "that is its usual place. What has no match is told in comments; "
+        "SYSTEM is nullmailer, msmtp, ssmtp, dma or postfix. PATH is where its configuration is, "
+        "unless that is its usual place; of postfix it may be a file with what `postconf -n` "
+        "prints. What has no match is told in comments; "
         "`outboxd --check` with what is printed tells what is missing.",
     .run = run_import_config,
 };
@@ -315,6 +316,8 @@ static const ToolOption move_options[] = {
     {"directory", 'd', "DIR", "from this queue directory, not the configured one"},
     {"all", 'a', NULL, "every message that is neither being sent nor sent"},
     {"dry-run", 'n', NULL, "only say which messages would be moved"},
+    {"formerly", 'f', "HOST[:DIR]",
+        "the directory's host, and the directory, had this name when something was cut off"},
     {"json", 'j', NULL, "a JSON array, one object a message"},
     {0},
 };

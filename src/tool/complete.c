@@ -290,6 +290,15 @@ static void offer_providers(const Line *line)
 
 /* ---- the place ---- */
 
+/* Of `outbox move`. */
+static void offer_places(const Line *line)
+{
+    if (*line->word == '/' || *line->word == '.')
+        puts(DIRECTORIES);
+    else
+        offer_choices(line, "database|directory");
+}
+
 static void offer_value(const Line *line, const ToolOption *option)
 {
     const char *argument = option->argument;
@@ -300,6 +309,8 @@ static void offer_value(const Line *line, const ToolOption *option)
         puts(DIRECTORIES);
     else if (strcmp(argument, "USER") == 0)
         puts(USERS);
+    else if (strcmp(argument, "PLACE") == 0)
+        offer_places(line);
     else if (strcmp(argument, "STATE") == 0)
         offer_states(line);
     else if (strcmp(argument, "KEY") == 0)

@@ -19,6 +19,7 @@
 typedef struct Move {
     Selection selection;
     bool all, selects, dry, json, to_database;
+    const char *formerly; /* NULL: as it is called now */
     Store *from, *to;
     Moving moving;
     json_t *array;
@@ -44,7 +45,21 @@ static int name_directory(Moving *m, Failure *f)
     return 0;
 }
 
-int moving_begin(Moving *m, Spool *spool, Database *database, Failure *f)
+/* What was begun under that name is found under this one. */
+static int take_former(Moving *m, const char *formerly, Failure *f)
+{
+    const char *present = m->to + strlen("to "), *directory = strchr(present, ':');
+    char former[MOVER_MAX];
+    _cleanup_database_rows_ DatabaseRows rows = {0};
+
+    if (snprintf(former, sizeof(former), "%s%s", formerly,
+            strchr(formerly, ':') ? "" : directory) >= MOVER_MAX)
+        return failure_set(f, -ENAMETOOLONG, ERROR_FILE, "%s is too long a name", formerly);
+    return store_ask(m->database, "SELECT outbox.rename_mover($1, $2)",
+        (const char *[]){former, present}, 2, &rows, f);
+}
+
+int moving_begin(Moving *m, Spool *spool, Database *database, const char *formerly, Failure *f)
 {
     _cleanup_database_rows_ DatabaseRows rows = {0};
     int r;
@@ -53,6 +68,8 @@ int moving_begin(Moving *m, Spool *spool, Database *database, Failure *f)
     r = m->resumed ? name_directory(m, f) : failure_set_errno(f, -ENOMEM, "cannot begin");
     if (r >= 0)
         m->lock_fd = r = spool_moving_lock(spool, f);
+    if (r >= 0 && formerly)
+        r = take_former(m, formerly, f);
     if (r >= 0)
         r = store_ask(database, "SELECT outbox.tag()", NULL, 0, &rows, f);
     if (r >= 0)
@@ -189,7 +206,7 @@ static int begin(Move *m, Failure *f)
     m->moving.lock_fd = -1;
     if (m->dry)
         return 0;
-    return moving_begin(&m->moving, directory->spool, store_database_of(database), f);
+    return moving_begin(&m->moving, directory->spool, store_database_of(database), m->formerly, f);
 }
 
 static int run(Move *m, char **ids)
@@ -209,6 +226,8 @@ static int run(Move *m, char **ids)
         tell_sum(m);
     if (m->array && json_print(m->array) != EX_OK)
         return EX_TEMPFAIL;
+    if (r >= 0 && m->moving.n_unknown > 0 && m->status == 0)
+        return EX_UNAVAILABLE;
     return r < 0 ? tool_fail(&f) : m->status;
 }
 
@@ -247,6 +266,7 @@ static int take_option(const Command *command, int option, Move *m)
     case 'a': m->all = true; return 0;
     case 'j': m->json = true; return 0;
     case 'n': m->dry = true; return 0;
+    case 'f': m->formerly = optarg; return 0;
     default: m->selects = true; return selection_take(&m->selection, command, option, optarg);
     }
 }

@@ -18,12 +18,15 @@ typedef struct Moving {
     char from[MOVER_MAX];   /* the directory in the database, as where messages come from */
     char to[MOVER_MAX];     /* and as where they go */
     int lock_fd;
-    json_t *resumed; /* what was finished that another process had begun: new ids */
+    json_t *resumed;  /* what was finished that another process had begun: new ids */
+    size_t n_unknown; /* what was given, of which the database knows nothing: told */
 } Moving;
 
-/* Makes ready, and brings to its end what a process that died has begun. 0, or a negative errno
- * with a Failure. */
-int moving_begin(Moving *moving, Spool *spool, Database *database, Failure *f);
+/* Makes ready, and brings to its end what a process that died has begun, also where the directory
+ * was `formerly` (HOST, or HOST:DIRECTORY; may be NULL) to it. 0, or a negative errno with a
+ * Failure. */
+int moving_begin(
+    Moving *moving, Spool *spool, Database *database, const char *formerly, Failure *f);
 void moving_done(Moving *moving);
 
 /* Moves one message; `ret_id` (the caller frees) is what it is called there. 0; -ENOENT when it is

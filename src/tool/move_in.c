@@ -293,6 +293,14 @@ static int finish(Moving *m, const char *mark, const char *database_id, const ch
 {
     int r = move_ask(m, "SELECT outbox.arrived($1, $2)", m->from, database_id, f);
 
+    if (r == 0)
+        return failure_set(f, -ENODATA, ERROR_SPOOL,
+            "%s/" SPOOL_GIVEN_PREFIX
+            "%s was given to the database as message %s, of which that knows "
+            "nothing: it was delivered there more than a week ago, or a backup of before was "
+            "restored "
+            "there; where it was delivered, remove the file, or else call it NAME.queued",
+            spool_path(m->spool), mark, database_id);
     return r < 0 ? r : spool_given_remove(m->spool, mark, id, f);
 }
 
@@ -357,6 +365,13 @@ static int resume_given(void *user, const char *mark)
     if (!parse_mark(m, mark, number, &id))
         return 0;
     r = finish(m, mark, number, id, resuming->f);
+    if (r == -ENODATA) { /* it stays, and the others go on */
+        m->n_unknown++;
+        (void)tool_fail(resuming->f);
+        failure_done(resuming->f);
+        *resuming->f = (Failure){0};
+        return 0;
+    }
     if (r >= 0 && json_array_append_new(m->resumed, json_string(number)) < 0)
         r = -ENOMEM;
     return r;

@@ -1,5 +1,5 @@
-/* Configurations of other mail systems: the first byte says whose. What is written of them has no
- * line that is read as more than a comment or a setting, and no password. */
+/* Configurations of other mail systems: the first byte says whose, 'p' is Postfix's. What is
+ * written of them has no line that is read as more than a comment or a setting, and no password. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +35,7 @@ void fuzz_input(const uint8_t *data, size_t size)
     _cleanup_close_ int fd = memfd_create("fuzz", MFD_CLOEXEC);
     _cleanup_failure_ Failure f = {0};
     ForeignConfig config = {0};
+    ForeignSystem system;
     char path[32];
 
     if (size == 0)
@@ -42,8 +43,8 @@ void fuzz_input(const uint8_t *data, size_t size)
     if (fd < 0 || file_write_all(fd, data + 1, size - 1) < 0)
         abort();
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    if (foreign_config_load(
-            systems[data[0] % ELEMENTSOF(systems)], path, NULL, "/etc/outbox", &config, &f) < 0) {
+    system = data[0] == 'p' ? FOREIGN_SYSTEM_POSTFIX : systems[data[0] % ELEMENTSOF(systems)];
+    if (foreign_config_load(system, path, NULL, "/etc/outbox", &config, &f) < 0) {
         if (!f.text)
             abort();
         return;

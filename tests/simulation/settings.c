@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/buffer.h"
 #include "base/failure.h"
@@ -15,6 +16,9 @@
 
 /* Timers may be a quarter of a second late, and what was begun takes a moment. */
 #define SLACK USEC_PER_SEC
+
+/* Of each hour a lane sends nothing for so long. */
+#define QUIET (10 * USEC_PER_MINUTE)
 
 #define CONFIGS_MAX 16 /* a run, reloads included */
 
@@ -74,8 +78,12 @@ static Config *load(unsigned n_relays)
             "hello = \"client.sim\"; }",
             i > 0 ? ", " : "", i, i));
     must(buffer_append_string(&text,
-        " );\nlanes = ( { name = \"lane1\"; priority = 10; }, { name = \"lane2\"; }, "
-        "{ name = \"lane3\"; message_rate = \"4/10s\"; } );\n"));
+        " );\nlanes = ( { name = \"lane1\"; priority = 10; }, { name = \"lane2\"; quiet = \""));
+    for (unsigned hour = 0; hour < 24; hour++)
+        must(buffer_appendf(&text, "%s%02u:20-%02u:30", hour > 0 ? ", " : "", hour, hour));
+    must(buffer_append_string(&text,
+        "\"; }, { name = \"lane3\"; message_rate = \"4/10s\"; recipient_rate = \"9/20s\"; } );\n"));
+    tzset(); /* keeps memory of its own, for the hours of `quiet` */
     if (config_load_text("simulation", buffer_data(&text), buffer_size(&text), NULL, &config, &f) <
         0)
         fprintf(stderr, "%s\n", failure_text(&f));
@@ -175,6 +183,8 @@ usec_t settings_bound(const Config *config)
         attempts = MAX(attempts, 4 + RECIPIENTS_MAX / relay->recipients_per_transaction);
         bound += 3 * relay->hold_max + 4 * talking(relay) + 4 * connecting(relay);
     }
+    if (config->n_lanes > 0)
+        bound += attempts * QUIET;
     return bound + attempts * config->retry.max;
 }
 
@@ -185,6 +195,8 @@ usec_t settings_patience(const Config *config)
 
     for (unsigned i = 0; i < n_messages; i++)
         poisoned += messages[i].poison != POISON_NONE;
+    if (config->n_lanes > 0)
+        patience += QUIET;
     for (size_t i = 0; i < config->n_relays; i++) {
         const RelayConfig *relay = config->relays[i];
 

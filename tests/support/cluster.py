@@ -310,7 +310,15 @@ class Cluster:
             copy, reason = copy_and_reason
             return reason is not None, copy.number not in reported, "UNEXPLAINED" in str(reason)
 
-        explained = sorted(((copy, self.explain(copy, reported, *logs)) for copy in copies), key=doubt)
+        def once_more(copy, reason):
+            # Several have told of theirs: it is a second copy where the host had been away.
+            again = reason or self.explain(copy, set(), *logs)
+            return reason if "UNEXPLAINED" in again else again
+
+        explained = [(copy, self.explain(copy, reported, *logs)) for copy in copies]
+        if sum(reason is None for _, reason in explained) > 1:
+            explained = [(copy, once_more(copy, reason)) for copy, reason in explained]
+        explained.sort(key=doubt)
         return [reason or "UNEXPLAINED: there is another, and both are on record" for _, reason in explained[1:]]
 
     def balance(self):

@@ -1,5 +1,6 @@
 """A relay whose every answer the test decides: what a hostile, broken or merely odd server does."""
 
+import json
 import re
 import socket
 import threading
@@ -247,6 +248,10 @@ class RelayTest(SystemTest):
         """Queues messages, each to a recipient of its name."""
         for name in names:
             self.queue.drop(name, message(to=[f"{name}@lab.test"]))
+
+    def relay_state(self, place=0):
+        """As the daemon has last said it."""
+        return json.loads(self.outbox("status", "--json"))["daemons"][0]["relays"][place]["state"]
 
     def wait_taken(self, relay, *names, seconds=15.0):
         """Waits until each of the messages was accepted there, once."""

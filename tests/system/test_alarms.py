@@ -70,11 +70,18 @@ class Alarms(RelayTest):
     def test_relay_that_nobody_tries(self):
         """Its hold is over, and nothing is there to try it with: it may work."""
         self.busy = True
-        daemon = self.serve(alarm_after="0", alarm_relay_after="5s")
-        self.queue.drop("a", message(to=["ann@lab.test"]))
-        self.wait_log(daemon, "event=relay-held")
-        wait_for(lambda: self.outbox("hold", "a", status=None).returncode == 0, "a is aside")
-        time.sleep(7)
+        for seconds in (5, 20, 60):
+            daemon = self.serve(alarm_after="0", alarm_relay_after=f"{seconds}s")
+            begun = time.monotonic()
+            self.queue.drop("a", message(to=["ann@lab.test"]))
+            self.wait_log(daemon, "event=relay-held")
+            wait_for(lambda: self.outbox("hold", "a", status=None).returncode == 0, "a is aside")
+            if time.monotonic() - begun < seconds:  # else it was tried for so long
+                break
+            self.assertEqual(daemon.terminate(), 0)
+            self.outbox("delete", "a")
+            self.told.unlink(missing_ok=True)
+        time.sleep(seconds + 2)
         self.assertFalse(self.told.exists(), self.logs())
 
     def test_relay(self):
@@ -103,6 +110,22 @@ class Alarms(RelayTest):
         self.outbox("release", "a")
         self.wait_taken(self.relay, "a")
         self.assertEqual([one["state"] for one in self.lines(2)], ["begins", "ends"])
+
+    def test_another_relay_in_its_place(self):
+        """After a reload: that it cannot be used either is an alarm of its own, with its own time."""
+        self.busy = True
+        daemon = self.serve(alarm_after="0", alarm_relay_after="1s")
+        self.drop("a")
+        self.lines(1)
+        self.configure(self.settings(self.odd(self.answer), name="other", hold_first="100ms", hold_max="200ms"),
+                       alarm={"alarm_pause": "0", "alarm_command": self.command, "alarm_after": "0",
+                              "alarm_relay_after": "1s"})
+        daemon.reload()
+        first, over, second = self.lines(3)
+        self.assertEqual([one["state"] for one in (first, over, second)], ["begins", "ends", "begins"])
+        self.assertEqual(first["text"], over["text"])
+        self.assertIn("relay odd could not be used for 1s", first["text"])
+        self.assertIn("relay other could not be used for 1s", second["text"])
 
     def test_failed(self):
         """Each message that fails; what comes in the pause is told together."""

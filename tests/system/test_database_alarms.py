@@ -1,4 +1,4 @@
-"""What is looked for now and then, by daemons on a database: mail that waits for too long, and what relays have taken."""
+"""What daemons on a database look for now and then: mail that waits for too long, and what relays have taken."""
 
 import json
 import time
@@ -22,7 +22,8 @@ class Alarms(DatabaseTest):
         return [json.loads(line) for one in told for line in one.read_text(encoding="utf-8").splitlines()]
 
     def wait_lines(self, count, *told):
-        wait_for(lambda: len(self.lines(*told)) >= count, lambda: f"{count} lines: {self.lines(*told)}{self.logs()}", 30)
+        wait_for(lambda: len(self.lines(*told)) >= count,
+                 lambda: f"{count} lines: {self.lines(*told)}{self.logs()}", 30)
         return self.lines(*told)
 
     def test_told_by_one_daemon_for_all(self):
@@ -87,15 +88,18 @@ class Rates(DatabaseTest):
             self.put(f"u{n}")
 
     def wait_sent(self, relay, count):
-        wait_for(lambda: len(relay.accepted) >= count, lambda: f"{count} are sent, not {len(relay.accepted)}{self.logs()}")
+        wait_for(lambda: len(relay.accepted) >= count,
+                 lambda: f"{count} are sent, not {len(relay.accepted)}{self.logs()}")
         self.assertEqual(len(relay.accepted), count)
 
     def test_each_daemon_has_its_share(self):
         """Of what is configured for each; together they never send more."""
         relay = self.odd()
         self.put_many(12)
-        for daemon in [self.limited(relay, rate="4/h") for _ in range(2)]:
-            self.wait_log(daemon, "event=relay-restrained")
+        for n in range(2):
+            self.wait_log(self.limited(relay, rate="4/h"), "event=relay-restrained")
+            wait_for(lambda: self.count("kept") == n + 1, "what was sent is kept")  # noqa: B023
+            self.sql(f"UPDATE outbox.daemon SET name = 'host{n}'; UPDATE outbox.kept SET name = 'host{n}'")
         self.wait_sent(relay, 8)
 
     def test_connections_are_each_daemons_own(self):
@@ -127,9 +131,14 @@ class Rates(DatabaseTest):
         daemon = self.limited(relay)
         self.put_many(1)
         self.wait_sent(relay, 4)
-        daemon.kill()  # its lease has not ended, but its name comes again
+        daemon.kill()  # its lease has not ended, but its name comes again, and it is not heard of
+        self.sql("UPDATE outbox.daemon SET until = until - interval '30 seconds'")
         daemon = self.limited(relay)
         self.put_many(5)
+        wait_for(lambda: self.count("daemon") == 2, lambda: f"two daemons{self.logs()}")
+        self.assertEqual(len(relay.accepted), 4)
+        self.sql("UPDATE outbox.daemon SET started = started - interval '21 seconds' "
+                 "WHERE id = (SELECT max(id) FROM outbox.daemon)")
         self.wait_log(daemon, "event=relay-restrained")
         self.wait_sent(relay, 5)
         self.assertEqual(self.count("kept"), 1)
@@ -153,6 +162,6 @@ class Rates(DatabaseTest):
         self.put_many(6)
         self.wait_sent(relay, 5)
         wait_for(lambda: self.count("kept") == 1, "what was sent is kept")
-        self.sql("UPDATE outbox.kept SET name = 'other'; UPDATE outbox.daemon SET name = 'other'")
+        self.sql("UPDATE outbox.kept SET name = 'other'; UPDATE outbox.daemon SET name = 'other'")  # another machine
         self.limited(relay)
         self.wait_sent(relay, 6)

@@ -200,6 +200,21 @@ class Several(DatabaseTest):
         self.assertEqual(sorted(recipients[0] for recipients, _ in relay.accepted),
                          sorted(f"n{n}@lab.test" for n in range(1, 301)))
 
+    def test_what_one_cannot_send_another_sends(self):
+        """However much it has claimed: it goes back, and the log has each message once."""
+        shut = self.odd(lambda talk, verb, argument: "421 4.3.2 closing" if verb == "EHLO" else None)
+        numbers = [self.put(f"u{n}") for n in range(40)]
+        daemon = self.serve(shut)
+        self.wait_log(daemon, "event=relay-held")
+        relay = self.odd()
+        self.serve(relay)
+        self.wait_empty()
+        self.assertEqual(sorted(recipients[0] for recipients, _ in relay.accepted),
+                         sorted(f"u{n}@lab.test" for n in range(40)))
+        told = re.findall(r"event=waiting id=(\d+)", daemon.output())
+        self.assertEqual(len(told), len(set(told)))
+        self.assertLessEqual(set(told), set(numbers))
+
     def test_what_is_told_of_a_daemon(self):
         daemon = self.serve(self.odd())
         wait_for(lambda: self.one("SELECT count(*) FROM outbox.daemon WHERE idle AND figures IS NOT NULL") == "1",

@@ -68,6 +68,35 @@ class Held(DatabaseTest):
         self.addCleanup(self.sql, "DROP ROLE reader")
         self.check("read-only", lambda: self.sql("ALTER ROLE reader RESET ALL"), conninfo=self.conninfo(user="reader"))
 
+    def test_why_the_server_ends_a_connection(self):
+        """In its words, not libpq's guess that it has crashed; and no password is to be corrected for want of room."""
+        self.sql("CREATE ROLE few LOGIN")
+        self.addCleanup(self.sql, "DROP OWNED BY few; DROP ROLE few")
+        self.sql("SET search_path = outbox; SELECT allow('few', 'daemon')")
+        daemon = self.serve(self.odd(), self.conninfo(user="few"))
+        self.sql("ALTER ROLE few CONNECTION LIMIT 0")
+        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'")
+        self.wait_log(daemon, "terminating connection due to administrator command")
+        self.sql("ALTER ROLE few CONNECTION LIMIT -1")
+        daemon.flush()
+        self.wait_log(daemon, "event=database-back", seconds=40)
+        self.assertNotIn("terminated abnormally", daemon.output())
+        self.assertNotIn("correct user", daemon.output())
+
+    def test_a_lock_is_not_waited_for_by_many(self):
+        """Who has lost patience leaves no connection behind that waits for the lock."""
+        relay = self.odd()
+        daemon = self.serve(relay)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'outbox'"
+        session = self.database.session()
+        self.addCleanup(session.abandon)
+        session.sql("BEGIN; LOCK TABLE outbox.ready")
+        wait_for(lambda: self.one(waiting) == "1", "a claim that waits")
+        daemon.signal(signal.SIGKILL)
+        daemon.wait()
+        wait_for(lambda: self.one(waiting) == "0", "nobody who waits for the lock", 25)
+        session.sql("ROLLBACK")
+
 
 class Gone(DatabaseTest):
     """What is in flight when the database goes is sent to its end, and written when it is back."""

@@ -37,7 +37,27 @@ class Addresses(HostileTest):
         ("a\\u0085@x.org", "control character"),
         ("@x.org", "no domain"),
         ("a@", "no domain"),
-        ("a" * 1000 + "@x.org", "longer than 1000"),
+        ("a" * 900 + "@x.org", "longer than 900"),
+        ("a@b@x.org", "more than one @"),
+        ("@b.org,@c.org:a@x.org", "more than one @"),
+        ("a,b@x.org", "allowed in quotes only"),
+        ("a(b)@x.org", "allowed in quotes only"),
+        ('a"b@x.org', "allowed in quotes only"),
+        ("a\\\\b@x.org", "allowed in quotes only"),
+        (".a@x.org", "a dot must stand between"),
+        ("a.@x.org", "a dot must stand between"),
+        ("a..b@x.org", "a dot must stand between"),
+        ("a@.", "a dot must stand between"),
+        ("a@x..org", "a dot must stand between"),
+        ("a@x.org.", "a dot must stand between"),
+        ("a@x.org;", "other characters than letters"),
+        ("a@x!org", "other characters than letters"),
+        ("a@-x.org", "a hyphen"),
+        ("a@x.org-", "a hyphen"),
+        ("a@" + "x" * 64 + ".org", "longer than 63"),
+        ("a@" + "x." * 130 + "org", "longer than 255"),
+        ("a@[x.org]", "address literal"),
+        ("\\'a@x.org\\'", "apostrophes"),
     )
 
     def test_what_would_be_a_command(self):
@@ -49,7 +69,8 @@ class Addresses(HostileTest):
         self.assertEqual(self.count(), 0)
 
     def test_what_is_one(self):
-        for address in ('"a b <c>"@x.org', '"a\\\\"b"@x.org', '"@"@x.org', "a@[192.0.2.1]",
+        for address in ('"a b <c>"@x.org', '"a\\\\"b"@x.org', '"@"@x.org', '"a..b"@x.org', "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]",
+                        "o\\'neil+a_b@x-y.org", "!#$%&*/=?^_`{|}~@x_y.org", "a@" + "x" * 63 + ".org", "a@x", "a@1.2",
                         "j\\u00f6rg@b\\u00fccher.org"):
             with self.subTest(address):
                 self.call(f"E'{address}', ARRAY[E'{address}'], 'x'")
@@ -87,6 +108,23 @@ class Sizes(HostileTest):
         self.sql("SELECT outbox.queue('', '{a@x.org}', 'x', lane => 'l' || n) FROM generate_series(1, 200) n", "app")
         self.refused("'', '{a@x.org}', 'x', lane => 'one-more'", "would be the 201st")
         self.call("'', '{a@x.org}', 'x', lane => 'l7'")
+
+    def test_a_new_lane_of_an_open_transaction(self):
+        """Nobody waits for another's first message in it, and it is one lane."""
+        session = self.database.session("app", "shop")
+        self.addCleanup(session.abandon)
+        session.sql("BEGIN; SELECT outbox.queue('', '{a@x.org}', 'x', lane => 'new')")
+        self.call("'', '{b@x.org}', 'x', lane => 'new'", "SET statement_timeout = '5s';")
+        session.sql("COMMIT")
+        self.assertEqual(self.sql("SELECT * FROM outbox.lanes()"), [["new"]])
+        self.assertEqual(self.count("ready"), 2)
+
+    def test_a_piece_of_a_restored_dump(self):
+        """It is in the message of no transaction that has its number one day."""
+        self.sql("SELECT outbox.append('left over')", "app")
+        self.sql("UPDATE outbox.piece SET xact = (xact::text::bigint + 1000000)::text::xid8")
+        self.sql("SELECT outbox.reap()")
+        self.assertEqual(self.count("piece"), 0)
 
     def test_bytes_that_are_no_text(self):
         with self.assertRaisesRegex(SqlError, "invalid byte sequence"):

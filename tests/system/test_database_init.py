@@ -182,7 +182,8 @@ class Rights(DatabaseTest):
         kinds = {
             "app producer": "append hello queue submit",
             "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush"
-                             " forget_keys hello keep_only lanes note read reap ripen settle submit submit_as waiting write",
+                             " forget_keys hello keep keep_only lanes note oldest read reap ripen settle submit"
+                             " submit_as take_kept waiting write",
         }
         self.init()
         self.grant("boss", "operator")
@@ -192,7 +193,7 @@ class Rights(DatabaseTest):
         self.assertEqual(
             set(self.functions("boss")) - set(" ".join(kinds.values()).split()),
             set("arrive arrived change daemons depart depart_for_good envelope_of figures forget_departed has_departed"
-                " list moving not_arrived record_of stay tag".split()))
+                " list moving not_arrived record_of rename_mover stay tag".split()))
 
     def functions(self, role):
         rows = self.sql("SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace"

@@ -232,6 +232,57 @@ class Deaths(MoveTest):
         self.assertEqual([two["id"] for two in self.here()], [one["id"]])
         self.assertEqual(self.sql("SELECT count(*) FROM outbox.departed"), [["0"]])
 
+    def test_under_another_name(self):
+        """The host was renamed meanwhile: what has left for it is refused, until somebody says so."""
+        self.sql("SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'Subject: x')")
+        self.killed("directory", "departed", lambda: self.waiting() and self.hidden(), done=True)
+        self.sql(f"UPDATE outbox.departed SET mover = 'to old:{self.queue.path.resolve()}'")
+        refused = self.move("directory", "--all", status=None)
+        self.assertIn(f"outbox move --formerly 'old:{self.queue.path.resolve()}'".encode(), refused.stderr)
+        self.assertEqual((self.here(), len(self.hidden())), ([], 1))
+        self.assertIn("1 message that another process had begun to move: done",
+                      self.move("directory", "--all", "--formerly", "old"))
+        self.assertEqual((len(self.here()), self.hidden(), self.sql("SELECT count(*) FROM outbox.departed")),
+                         (1, [], [["0"]]))
+
+    def test_what_is_aside_under_another_name(self):
+        """It is forgotten there, as under the same name: the directory has it."""
+        self.queue.drop("a", message())
+        time.sleep(SETTLE)
+        self.sql(SLOW)
+        self.killed("database", None, self.waiting, done=True)
+        self.sql("DROP TRIGGER slow ON outbox.message;"
+                 f"UPDATE outbox.aside SET mover = 'from old:{self.queue.path.resolve()}'")
+        self.assertIn("1 message moved", self.move("database", "--all", "--formerly", f"old:{self.queue.path.resolve()}"))
+        self.assertEqual([one["state"] for one in self.there()], ["queued"])
+
+    def test_given_and_not_known_there(self):
+        """A backup of before was restored: the file stays, is told of, and keeps no other from being moved."""
+        self.queue.drop("a", message())
+        self.queue.drop("b", message())
+        time.sleep(SETTLE)
+        tag = self.sql("SELECT outbox.tag()")[0][0]
+        given = self.queue.path / f".given-{tag}-77-a"
+        (self.queue.path / "a.queued").rename(given)
+        told = self.move("database", "--all", status=None)
+        self.assertEqual(told.returncode, 69)
+        self.assertIn(b"1 message moved", told.stdout)
+        self.assertIn(b"-77-a was given to the database as message 77, of which that knows nothing", told.stderr)
+        self.assertTrue(given.exists())
+        given.rename(self.queue.path / "a.queued")  # as it says
+        time.sleep(SETTLE)
+        self.assertIn("1 message moved", self.move("database", "--all"))
+        self.assertEqual((len(self.there()), self.here()), (2, []))
+
+    def test_given_delivered_and_gone(self):
+        """The key tells that it was there."""
+        self.queue.drop("a", message())
+        time.sleep(SETTLE)
+        self.killed("database", "ready", lambda: self.waiting() and self.hidden(), done=True)
+        self.sql("DELETE FROM outbox.ready; DELETE FROM outbox.message")
+        self.assertIn("1 message that another process had begun to move: done", self.move("database", "--all"))
+        self.assertEqual((self.hidden(), self.here(), self.there()), ([], [], []))
+
     @staticmethod
     def host():
         with open("/proc/sys/kernel/hostname", encoding="ascii") as name:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import threading
 import time
 
@@ -338,12 +339,45 @@ class Delivering(SchemaTest):
             thread.join()
         self.assertEqual(sorted(claimed), sorted(committed), f"seed {seed}")
 
+    def test_no_claim_reads_what_a_long_transaction_keeps(self):
+        """Also where the claim is planned when nothing seems to be there."""
+        keeper, session = self.database.session(), self.database.session()
+        self.addCleanup(session.close)
+        self.addCleanup(keeper.close)
+        keeper.sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id()")
+        position = Position(session, self.daemon())
+        self.sql(f"SELECT outbox.queue('', '{{ann@lab.test}}', {MAIL}) FROM generate_series(1, 1000)")
+        self.assertEqual(sum(len(position.step(100)) for _ in range(10)), 1000)
+        self.sql("ANALYZE outbox.ready")
+        read = "SELECT pg_stat_get_xact_tuples_returned('outbox.ready_pkey'::regclass)"
+        for ended in (set(), {"5", "7"}):
+            session.sql("BEGIN")
+            before = int(session.sql(read)[0])
+            self.assertEqual(position.claim(100, ended)[0], [])
+            self.assertLess(int(session.sql(read)[0]) - before, 10, ended)
+            session.sql("COMMIT")
+
     def test_a_lane_of_its_own(self):
         bulk, alert = int(self.put(more=", lane => 'bulk'")), int(self.put(more=", lane => 'alert'"))
         daemon = self.daemon()
         self.assertEqual(self.claim(daemon)[0], [])
         self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
         self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
+
+
+    def test_what_is_looked_at_every_few_seconds_is_little(self):
+        """However much waits: a few pages, and nothing is compiled for it."""
+        self.sql("INSERT INTO outbox.message (sender, content, since) SELECT '', 'x', CASE WHEN n % 4 = 0 THEN"
+                 " now() + interval '1 day' END FROM generate_series(1, 20000) n;"
+                 "INSERT INTO outbox.ready (lane, message) SELECT '', id FROM outbox.message WHERE id % 4 = 1;"
+                 "INSERT INTO outbox.deferred (message, lane, due, attempts) SELECT id, '', now() + interval '1 day',"
+                 " CASE id % 4 WHEN 0 THEN 0 ELSE 1 END FROM outbox.message WHERE id % 4 IN (0, 2)")
+        self.sql("ANALYZE outbox.message, outbox.ready, outbox.deferred, outbox.used_key")
+        for call in ("ripen('-infinity', 100)", "oldest(1, '1 minute')", "forget_keys()"):
+            ask = f"EXPLAIN (ANALYZE, BUFFERS) SELECT * FROM outbox.{call}; "
+            plan = "\n".join(row[0] for row in self.sql(ask * 2))  # what a session reads once is in the first
+            pages = re.findall(r"shared hit=(\d+)(?: read=(\d+))?", plan)[-1]
+            self.assertLess(sum(int(one or 0) for one in pages), 60, call)
 
 
 class Writing(SchemaTest):
@@ -488,6 +522,16 @@ class Leases(SchemaTest):
         message = int(self.put())
         self.assertEqual(self.claim(self.daemon("-1 hour"))[0], [])
         self.assertEqual(self.places(message), ["ready"])
+
+    def test_who_finds_nothing_writes_nothing(self):
+        """Each claim would be a commit that waits for the disk, and for a standby."""
+        daemon = self.daemon()
+        rows = self.sql(f"SELECT count(*) FROM outbox.claim({daemon}, '', '0', 0, '{{5}}', 9); SELECT outbox.reap();"
+                        " SELECT ripe FROM outbox.ripen('-infinity', 9); SELECT pg_current_xact_id_if_assigned()")
+        self.assertEqual(rows, [["1"], ["0"], ["0"], [""]])
+        self.put()
+        self.assertEqual(len(self.claim(daemon)[0]), 1)
+        self.assertNotEqual(self.one(f"SELECT xmax FROM outbox.daemon WHERE id = {daemon}"), "0")
 
     def test_an_end_in_good_order(self):
         message = int(self.put())

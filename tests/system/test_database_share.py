@@ -14,9 +14,18 @@ class Share(DatabaseTest):
         self.addCleanup(self.let.set)
         return self.odd(lambda talk, verb, argument: Slow("250 taken", event=self.let) if verb == "." else None)
 
+    def renewed(self, condition):
+        """Whether all have renewed their leases so that this holds; who is notified does so, once a second at most."""
+        self.sql("SELECT pg_notify('outbox', '')")
+        return self.one(f"SELECT {condition} FROM outbox.daemon") == "t"
+
+    def wait_renewed(self):
+        before = self.one("SELECT max(renewed) FROM outbox.daemon")
+        wait_for(lambda: self.renewed(f"min(renewed) > '{before}'"), "renewed leases", 60)
+
     def wait_known(self, count):
         """Until each daemon has heard that there are so many: then each has renewed since the last began."""
-        wait_for(lambda: self.one(f"SELECT count(*) = {count} AND min(renewed) > max(started) FROM outbox.daemon") == "t",
+        wait_for(lambda: self.renewed(f"count(*) = {count} AND min(renewed) > max(started)"),
                  lambda: f"{count} daemons that know of each other: {self.sql('SELECT * FROM outbox.daemon')}{self.logs()}", 60)
 
     def start_daemons(self, count, relay, spool=None, **relay_settings):
@@ -34,8 +43,7 @@ class Share(DatabaseTest):
 
     def assert_stay(self, relay, count):
         """So many connections, and no more while the daemons renew their leases once more."""
-        before = self.one("SELECT max(renewed) FROM outbox.daemon")
-        wait_for(lambda: self.one(f"SELECT min(renewed) > '{before}' FROM outbox.daemon") == "t", "renewed leases", 40)
+        self.wait_renewed()
         self.assertEqual(relay.open, count)
 
     def test_connections(self):
@@ -83,6 +91,21 @@ class Share(DatabaseTest):
         wait_for(lambda: len(relay.accepted) == 11, lambda: f"11 messages at {relay}{self.logs()}", 30)
         for daemon in self.daemons:
             self.wait_log(daemon, "(message_rate: 11, shared by 2 daemons)", 30)
+        self.assertEqual(len(relay.accepted), 11)
+
+    def test_a_rate_whoever_comes_and_goes(self):
+        """What one has sent who is gone, or whose part has become smaller, counts on."""
+        relay = self.odd()
+        self.start_daemons(2, relay, message_rate="11/d")
+        self.put_many(30)
+        wait_for(lambda: len(relay.accepted) == 11, lambda: f"11 messages at {relay}{self.logs()}", 30)
+        self.assertEqual(self.daemons[0].terminate(), 0)
+        for _ in range(2):
+            self.start_again()
+        self.wait_known(3)
+        self.assertEqual(self.daemons[2].terminate(), 0)
+        self.wait_renewed()
+        self.wait_renewed()
         self.assertEqual(len(relay.accepted), 11)
 
     def test_each_alone_where_that_is_wanted(self):

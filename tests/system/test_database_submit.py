@@ -243,11 +243,3 @@ class Commands(SubmitTest):
         self.assertEqual(self.sql("SELECT address FROM outbox.recipient ORDER BY 1"),
                          [["ann@lab.test"], ["bob@lab.test"]])
         self.assertEqual([path.name for path in self.queue.path.iterdir() if not path.name.startswith(".")], [])
-
-    def test_pickup_directories(self):
-        pickup = pathlib.Path(self.directory) / "pickup"
-        pickup.mkdir()
-        self.configure(spool={"database": self.conninfo(), "pickup": [str(pickup)]})
-        said = self.tool("config", status=78).stderr
-        self.assertIn(b"spool.pickup", said)
-        self.assertIn(b"leave one of the two out", said)

@@ -150,7 +150,8 @@ class Prepared(DatabaseTest):
         self.addCleanup(session.close)
         for end in ("ROLLBACK", "COMMIT"):
             session.sql("BEGIN")
-            session.sql(f"SELECT outbox.queue('shop@lab.test', '{{{end.lower()}@lab.test}}', E'Subject: x\\n\\ny\\n', key => 'k')")
+            session.sql(f"SELECT outbox.queue('shop@lab.test', '{{{end.lower()}@lab.test}}', E'Subject: x\\n\\ny\\n',"
+                        " key => 'k')")
             session.sql("PREPARE TRANSACTION 'both'")
             self.assertEqual(self.sql("SELECT gid FROM pg_prepared_xacts"), [["both"]])
             self.put(f"beside-{end}")
@@ -163,7 +164,7 @@ class Prepared(DatabaseTest):
     def test_who_does_not_mean_it_may_say_so(self):
         self.idle()
         for notifies, refused in (("on", True), ("off", False)):
-            text = (f"SET LOCAL outbox.notify = {notifies}; SELECT outbox.queue('shop@lab.test', '{{ann@lab.test}}', 'x'); "
-                    "PREPARE TRANSACTION 'one'")
+            text = (f"SET LOCAL outbox.notify = {notifies}; "
+                    "SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'x'); PREPARE TRANSACTION 'one'")
             result = self.database.alone(f"BEGIN; {text}; ROLLBACK PREPARED 'one'")
             self.assertEqual("cannot PREPARE a transaction that has executed" in result.stderr, refused, result.stderr)

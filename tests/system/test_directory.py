@@ -67,6 +67,8 @@ class Descriptors(DirectoryTest):
     def test_few(self):
         """Long enough for whatever is given up meanwhile to be accepted once more; then quickly."""
         begun = [self.begin(limit) for limit in (40, 64, 100, 300)]
+        for limit, relay, _, _ in begun:
+            wait_for(lambda relay=relay: relay.accepted, f"a message with room for {limit} files")
         time.sleep(14)
         for limit, relay, queue, daemon in begun:
             with self.subTest(limit):
@@ -165,7 +167,7 @@ class Mounted(DirectoryTest):
         for number in (signal.SIGUSR1, signal.SIGHUP):
             time.sleep(1)
             daemon.signal(number)
-        self.assertEqual(len(queue.in_state("sending")), 10, daemon.output())
+        wait_for(lambda: len(queue.in_state("sending")) == 10, daemon.output)
         full[0] = False
         filler.unlink()
         self.wait_accepted(relay, 10)

@@ -135,6 +135,104 @@ class ImportConfig(SystemTest):
         self.assertEqual(made["local"]["domain"], "vm.example.org")
         self.assertEqual(self.secret(), "pass:word\n")
 
+    POSTFIX = """# a null client
+myhostname = vm.example.org
+mydomain = example.org
+myorigin = NAME
+relayhost = [smtp.example.net]:submission
+smtp_fallback_relay = [2001:db8::1]:2525, other.example
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps =
+    # which is a table
+    hash:TABLE
+smtp_sasl_mechanism_filter = LOGIN
+smtp_tls_security_level = verify
+smtp_tls_CAfile = ${config_directory}/../ssl/certs/ca-certificates.crt
+smtp_generic_maps = hash:/etc/postfix/generic
+smtp_helo_name = mail.$mydomain
+smtp_bind_address = $nowhere
+alias_maps = ldap:/x, hash:ALIASES
+mydestination =
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+default_destination_concurrency_limit = 5
+maximal_queue_lifetime = 2
+maximal_backoff_time = 2h
+smtpd_banner = hello
+relayhost = [smtp.example.net]:587
+odd = 1
+"""
+
+    def take_postfix(self, text, **values):
+        for name, value in values.items():
+            text = text.replace(name, str(value))
+        return self.take("postfix", self.write("main.cf", text))
+
+    def test_postfix(self):
+        table = self.write("sasl_passwd", "# logins\nsmtp.example.net.evil x:no\n[smtp.example.net]:587 me:pass:word\n"
+                                          "[smtp.example.net]:587 you:other\n[2001:db8::1]:2525\n  six:6\n")
+        aliases = self.write("aliases", "root: me@example.org\n")
+        name = self.write("mailname", "vm.example.org\n")
+        text, made = self.take_postfix(self.POSTFIX, TABLE=table, ALIASES=aliases, NAME=name)
+        first, second, third = made["relays"]
+        self.assert_relay(first, host="smtp.example.net", port=587, tls="starttls", user="me", auth="login",
+                          tls_ca_file="/etc/postfix/../ssl/certs/ca-certificates.crt", hello="mail.example.org",
+                          ip_version=0, connections=5, password_file=f"{self.secrets}/password")
+        self.assert_relay(second, host="2001:db8::1", port=2525, user="six", password_file=f"{self.secrets}/password-2")
+        self.assert_relay(third, host="other.example", port=25, user=None, tls="starttls")
+        self.assertEqual((self.secret(), self.secret("password-2")), ("pass:word\n", "6\n"))
+        self.assertEqual((made["local"]["domain"], made["local"]["aliases"]), ("vm.example.org", str(aliases)))
+        self.assertEqual([made["retry"][name] for name in ("give_up_after", "max", "first")], ["2d", "2h", "5m"])
+        notes = text.replace("\n# ", " ")
+        for note in ("main.cf:14: smtp_generic_maps is not taken: see local.rewrite_from",
+                     "what $nowhere stands for is not said", "other.example: without brackets",
+                     "alias_maps: ldap:/x is not taken", "main.cf:26: odd has no match"):
+            self.assertIn(note, notes)
+        for silent in ("smtpd_banner", "mydestination", "loopback", "pass:word"):
+            self.assertNotIn(silent, text)
+
+    def test_postfix_as_it_is_on_debian(self):
+        """The files that its package has, with a relay; and what Postfix says of them itself is taken as they are."""
+        share = pathlib.Path("/usr/share/postfix")
+        if not (share / "main.cf.debian").exists():
+            self.skipTest("postfix is not installed (scripts/install-packages lab)")
+        text = "".join((share / name).read_text(encoding="utf-8") for name in ("main.cf.debian", "main.cf.tls"))
+        text += ("myhostname = vm.example.org\nalias_maps = hash:/etc/aliases\nalias_database = hash:/etc/aliases\n"
+                 "mydestination = $myhostname, localhost.localdomain, localhost\nrelayhost = [smtp.example.net]:465\n"
+                 "mynetworks = 127.0.0.0/8\nmailbox_size_limit = 0\nrecipient_delimiter = +\n"
+                 "inet_interfaces = loopback-only\ninet_protocols = all\nsmtp_tls_wrappermode = yes\n"
+                 "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = static:me:secret\n")
+        printed, made = self.take_postfix(text)
+        self.assert_relay(made["relays"][0], host="smtp.example.net", port=465, tls="implicit", user="me",
+                          hello="vm.example.org")
+        self.assertEqual(self.secret(), "secret\n")
+        self.assertEqual(printed.replace("\n# ", " ").count("main.cf:"), 1, printed)
+        self.assertIn("accepted any certificate", printed)
+        (self.other / "master.cf").touch()
+        said = subprocess.run(["postconf", "-c", self.other, "-n"], stdout=subprocess.PIPE, check=True, text=True)
+        (self.secrets / "password").unlink()
+        again, _ = self.take_postfix(said.stdout)
+        self.assertEqual([line for line in again.splitlines() if not line.startswith("#")],
+                         [line for line in printed.splitlines() if not line.startswith("#")])
+
+    def test_postfix_without_a_safe_way(self):
+        """A password that could have gone in clear does not; tables of other types and loops are told."""
+        text, made = self.take_postfix(
+            "relayhost = h.example:smtps\nsmtp_tls_security_level = may\nsmtp_sasl_auth_enable = yes\n"
+            "smtp_sasl_password_maps = mysql:/x inline:{ {h.example=me:secret} } static:{me:se cret}\n"
+            "a = $b\nb = ${a}$a\nmyorigin = $a\ntransport_maps = hash:/x\nsmtpd_milters = unix:/y\n")
+        self.assert_relay(made["relays"][0], tls="starttls", port=465, user="me")
+        self.assertEqual(self.secret(), "se cret\n")
+        self.assertNotIn("cret}", text)
+        notes = text.replace("\n# ", " ")
+        for note in ("in clear", "a table of type mysql", "a table of type inline", "myorigin is not taken",
+                     "transport_maps is not taken", "smtpd_milters is not taken"):
+            self.assertIn(note, notes)
+        self.assertIn("names no relay", self.take("postfix", self.write("main.cf", "relayhost =\n"), status=78))
+        self.assertIn("is not there", self.take("postfix", self.other / "gone", status=66))
+        (self.other / "main.cf").write_bytes(b"a = " + b"x" * 8000 + (b"\n " + b"y" * 8000) * 9)
+        self.assertIn("too long", self.take("postfix", self.other / "main.cf", status=66))
+
     def test_what_is_said_twice(self):
         """The last one holds, and an unknown word may be a password."""
         self.write("remotes", "h.example smtp --user=one --port=26 --user=two --port=99999 --pass first --password=second\n")

@@ -213,6 +213,18 @@ class Restraints(LaneTest):
         self.assertEqual(len(self.queue.in_state("queued")), 1)
         self.assertEqual(len(relay.accepted), 3)
 
+    def test_process_says_why_it_gave_one_back(self):
+        """That it is in the lane is seen once it is taken: its name stands behind what is read before."""
+        relay = self.odd()
+        self.lanes = (f'{{ name = "bulk"; quiet = "{self.hours(-1, 2)}"; }}',)
+        self.configure(self.settings(relay))
+        receivers = b"".join(b"X-Receiver: <many%d@lab.test>\n" % number for number in range(300))
+        self.queue.drop("many", receivers + b"X-Outbox-Lane: bulk\n" + message(to=["many@lab.test"]))
+        done = self.outbox("process", status=None)
+        self.assertEqual(done.returncode, 75, done.stderr)
+        self.assertIn("lane bulk is to send no message before", done.stderr.decode())
+        self.assertEqual((self.queue.in_state("queued"), relay.accepted), (["many.queued"], []))
+
     def test_the_tool_tells_of_lanes(self):
         self.lanes = (ALERTS, '{ name = "bulk"; connections = 2; quiet = "22:00-06:00"; }')
         self.configure(self.settings(self.odd()))

@@ -223,10 +223,11 @@ class OldServer(RelayTest):
         down.set()
         relay = self.odd(lambda _, verb, __: DROP if down.is_set() and verb in ("EHLO", "HELO") else None)
         self.drop("a")
-        daemon = self.start(self.settings(relay, hold_first="1s"))
+        daemon = self.start(self.settings(relay, hold_first="1h", hold_max="1h"))
         self.wait_log(daemon, "on hold")
         self.assertEqual([verb for _, verb in relay.verbs if verb != "CONNECT"], ["EHLO", "HELO"])
         down.clear()
+        daemon.flush()
         self.wait_taken(relay, "a")
         self.assertEqual(relay.said("HELO"), 1)
 

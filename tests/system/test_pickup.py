@@ -95,7 +95,7 @@ class Pickup(SystemTest):
         self.assertEqual((self.place / "fifo.eml.bad.reason").read_text(),
                          "it is not a regular file; a message is one\n")
         self.assertEqual(stat.S_IMODE((self.place / "fifo.eml.bad.reason").stat().st_mode), 0o644)
-        self.wait_log(daemon, "event=pickup-refused")
+        wait_for(lambda: daemon.output().count("event=pickup-refused") >= len(bad), daemon.output)
         log = daemon.output()
         self.assertEqual(log.count("event=pickup-refused"), len(bad), log)
         self.assertNotIn("\x1b", log)

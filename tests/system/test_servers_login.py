@@ -233,7 +233,7 @@ class CyrusInPostfix(LoginTest):
         self.configure(self.login("cyrus", auth="amAPOP"))
         result = self.outbox("check", status=None)
         self.assertEqual(result.returncode, 78)
-        self.assertIn("APOP is a POP3 mechanism", result.stderr.decode())
+        self.assertIn("is a mechanism of POP3, which SMTP does not have", result.stderr.decode())
 
     def test_wrong_password_for_what_may_not_know_scram(self):
         """A server that has the password as a hash says the same to SCRAM: the password itself is tried once."""

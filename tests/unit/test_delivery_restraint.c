@@ -242,6 +242,36 @@ START_TEST(a_rate_is_shared)
 }
 END_TEST
 
+START_TEST(what_others_sent_counts_as_well)
+{
+    Restraint *r = restraint_of("11/d", NULL, NULL, NULL);
+    char text[RESTRAINT_TEXT_MAX];
+    RestraintRoom room;
+
+    restraint_share(r, &(Share){0, 2, true});
+    restraint_note(r, 2, 2, NOW);
+    restraint_load_others(r, "r", "m 86400 0:3,3600:3 r", 0, NOW);
+    restraint_load_others(r, "r", "m 3600 0:9 r", 0, NOW);
+    restraint_load_others(r, "r", "m 86400 0:9 another", 0, NOW);
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 3);
+
+    /* Those are gone: all of it is for this one from now on, less what they have used. */
+    restraint_share(r, &SHARE_WHOLE);
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 3);
+    restraint_note(r, 3, 3, NOW);
+    room = restraint_room(r, NOW, REAL);
+    ck_assert_uint_eq(room.messages, 0);
+    ck_assert_uint_ge(room.from, NOW + 23 * USEC_PER_HOUR);
+    ck_assert_uint_le(room.from, NOW + 24 * USEC_PER_HOUR);
+    ck_assert_str_eq(restraint_explain(r, room.kind, text),
+        "it has taken 11 messages in 1d from all daemons (message_rate)");
+    ck_assert_uint_eq(restraint_room(r, room.from, REAL).messages, 3);
+    restraint_forget_others(r);
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 6);
+    restraint_free(r);
+}
+END_TEST
+
 START_TEST(a_sixtieth_of_a_rate_is_due_to_be_kept)
 {
     Restraint *r = restraint_of("30/s", "600/h", NULL, NULL);
@@ -300,6 +330,7 @@ int main(void)
     tcase_add_test(t, a_reload_and_a_restart_forget_nothing);
     tcase_add_test(t, the_parts_of_a_limit_are_all_of_it);
     tcase_add_test(t, a_rate_is_shared);
+    tcase_add_test(t, what_others_sent_counts_as_well);
     tcase_add_test(t, a_sixtieth_of_a_rate_is_due_to_be_kept);
     tcase_add_test(t, nothing_goes_in_quiet_hours);
     suite_add_tcase(suite, t);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/macros.h"
 #include "lib_client.h"
 
 static OutboxClient *client;
@@ -81,6 +82,29 @@ START_TEST(judges_each_setting_at_once)
 }
 END_TEST
 
+/* In the component's form by its names, also where no relay is known yet. */
+START_TEST(answers_as_the_component_does)
+{
+    static const struct {
+        const char *name, *before, *after;
+    } cases[] = {{"Timeout", "60", "60"}, {"timeout", "1m", "1m"}, {"FirewallType", "0", "0"},
+        {"AllowExtensions", "True", "True"}, {"MailServer", "", "h"}, {"host", "", "h"},
+        {"SSLCheckCRL", "0", "0"}, {"GUIAvailable", "False", "False"},
+        {"UseInternalSecurityAPI", "False", "False"}};
+
+    client = outbox_client_new();
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        ck_assert_pstr_eq(outbox_get(client, cases[i].name), cases[i].before);
+    set("MailServer", "h");
+    for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+        ck_assert_pstr_eq(outbox_get(client, cases[i].name), cases[i].after);
+    ck_assert_ptr_null(outbox_get(client, "FirewallListener"));
+    ck_assert_ptr_nonnull(strstr(outbox_error_text(client), "outbox is a client"));
+    expect(outbox_set(client, "FirewallListener", "True"), 9001, "outbox is a client");
+    outbox_client_free(client);
+}
+END_TEST
+
 /* Of a file, with what is set over it; it is not asked for again for each setting. */
 START_TEST(sets_over_a_file)
 {
@@ -114,6 +138,7 @@ static Suite *make_suite(void)
 
     tcase_add_test(tests, has_settings_by_name);
     tcase_add_test(tests, judges_each_setting_at_once);
+    tcase_add_test(tests, answers_as_the_component_does);
     tcase_add_test(tests, sets_over_a_file);
     suite_add_tcase(suite, tests);
     return suite;

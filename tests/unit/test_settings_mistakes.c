@@ -231,7 +231,8 @@ START_TEST(wrong_values_say_what_would_be_right)
     for (size_t i = 0; i < ELEMENTSOF(cases); i++)
         expect_mistakes(cases[i].text, cases[i].mistake);
     expect_mistakes(RELAY("auth = \"amAPOP\";"),
-        "outbox.conf:1: relays.h.auth: \"amAPOP\" APOP is a POP3 mechanism, SMTP does not have it; "
+        "outbox.conf:1: relays.h.auth: \"amAPOP\" is a mechanism of POP3, which SMTP does not "
+        "have; "
         "it takes one of \"auto\", \"none\", \"plain\", \"login\", \"cram-md5\", \"digest-md5\", "
         "\"scram-sha-1\", \"scram-sha-1-plus\", \"scram-sha-256\", \"scram-sha-256-plus\", "
         "\"xoauth2\", \"oauthbearer\", \"external\", \"ntlm\", \"gssapi\"");

@@ -1,0 +1,539 @@
+/* Postfix as a null client, that hands all mail to a relay (postconf(5)). Must never take a login
+ * for another host. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+#include "base/text.h"
+#include "foreign/main_cf.h"
+
+typedef struct Destination {
+    char *text; /* as it is written there: "[smtp.example.org]:587" */
+    char *host, *port;
+} Destination;
+
+typedef struct Postfix {
+    MainCf m;                       /* first: lines are taken with it */
+    const Destination *destination; /* whose login is looked for */
+    char *login;                    /* "user:password" */
+    bool by_host;                   /* it is its host's */
+} Postfix;
+
+/* ---- relays ---- */
+
+static void destination_done(Destination *d)
+{
+    free(d->text);
+    free(d->host);
+}
+
+/* "host", "host:port", "[host]", "[host]:port"; an address of IPv6 in brackets alone. */
+static int split_destination(const char *word, Destination *ret)
+{
+    char *end, *port;
+
+    *ret = (Destination){.text = strdup(word), .host = strdup(word)};
+    if (!ret->text || !ret->host) {
+        destination_done(ret);
+        return -ENOMEM;
+    }
+    end = *ret->host == '[' ? strchr(ret->host, ']') : NULL;
+    port = strchr(end ?: ret->host, ':');
+    if (port)
+        *port++ = '\0';
+    ret->port = port;
+    if (end) {
+        *end = '\0';
+        memmove(ret->host, ret->host + 1, strlen(ret->host));
+    }
+    if (strncasecmp(ret->host, "ipv6:", 5) == 0)
+        memmove(ret->host, ret->host + 5, strlen(ret->host + 5) + 1);
+    return 0;
+}
+
+static void take_port(Translation *t, const char *port)
+{
+    static const struct {
+        const char *service, *port;
+    } services[] = {
+        {"smtp", "25"}, {"submission", "587"}, {"smtps", "465"}, {"submissions", "465"}};
+
+    for (size_t i = 0; i < ELEMENTSOF(services); i++)
+        if (strcmp(port, services[i].service) == 0)
+            port = services[i].port;
+    translation_port(t, port);
+}
+
+/* ---- logins ---- */
+
+static void wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+/* Postfix asks for the host first, and then for what relayhost has; of two lines the first holds.
+ */
+static void keep_login(Postfix *p, const char *key, const char *login)
+{
+    bool by_host = strcasecmp(key, p->destination->host) == 0;
+
+    if ((!by_host && strcasecmp(key, p->destination->text) != 0) ||
+        (p->login && (p->by_host || !by_host)))
+        return;
+    wipe(p->login);
+    p->login = strdup(login);
+    p->m.t.is_short |= !p->login;
+    p->by_host = by_host;
+}
+
+static int take_login(Translation *t, char *line, _unused_ Failure *f)
+{
+    char *login = line, *key = strsep(&login, " \t");
+
+    if (login)
+        keep_login((Postfix *)t, key, login + strspn(login, " \t"));
+    return 0;
+}
+
+/* The text that a table of this type is made from, or is; NULL: of that type there is none. */
+static const char *text_of(const char *table)
+{
+    static const char *const types[] = {
+        "hash:", "lmdb:", "btree:", "cdb:", "texthash:", "dbm:", "sdbm:"};
+
+    table += text_starts_nocase(table, "proxy:") ? strlen("proxy:") : 0;
+    for (size_t i = 0; i < ELEMENTSOF(types); i++)
+        if (text_starts_nocase(table, types[i]))
+            return table + strlen(types[i]);
+    return *table == '/' ? table : NULL;
+}
+
+/* static:user:password, and static:{user:password} */
+static void take_static(Postfix *p, char *login)
+{
+    size_t n = strlen(login);
+
+    if (*login == '{' && login[n - 1] == '}') {
+        login[n - 1] = '\0';
+        login++;
+    }
+    keep_login(p, p->destination->host, login + strspn(login, " \t"));
+}
+
+static int look_into(Postfix *p, char *table, Failure *f)
+{
+    Translation *t = &p->m.t;
+    const char *path = text_of(table);
+    int r;
+
+    if (text_starts_nocase(table, "static:")) {
+        take_static(p, table + strlen("static:"));
+        return 0;
+    }
+    if (!path) {
+        /* It may hold a password itself. */
+        translation_note(t, "smtp_sasl_password_maps: a table of type %.*s is not read",
+            (int)MIN(strcspn(table, ":"), (size_t)40), table);
+        return 0;
+    }
+    r = translation_read_joined(t, path, take_login, f);
+    if (r == -ENOENT)
+        translation_note(t, "%s, which the login was made from, is not there", path);
+    return r == -ENOENT ? 0 : r;
+}
+
+static int find_login(Postfix *p, Failure *f)
+{
+    _cleanup_free_
+    char *tables = main_cf_value(&p->m, "smtp_sasl_password_maps");
+    char *rest = tables, *table;
+    int r = 0;
+
+    while (r >= 0 && tables && !p->login && (table = main_cf_next(&rest)))
+        r = look_into(p, table, f);
+    if (tables)
+        explicit_bzero(tables, (size_t)(rest - tables));
+    return r;
+}
+
+static void write_login(Postfix *p)
+{
+    Translation *t = &p->m.t;
+    char *password = strchr(p->login, ':');
+
+    if (!password) {
+        translation_note(
+            t, "the login of %s has no password, and is not taken", p->destination->text);
+        return;
+    }
+    *password++ = '\0';
+    translation_relay_text(t, "user", p->login);
+    translation_relay_secret(t, password);
+}
+
+static bool is_yes(Postfix *p, const char *name)
+{
+    _cleanup_free_
+    char *value = main_cf_value(&p->m, name);
+
+    return config_is_yes(value);
+}
+
+/* One mechanism is a setting, several are a choice, which is made here by what the relay offers. */
+static void take_mechanism(Postfix *p)
+{
+    static const char *const mechanisms[] = {
+        "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "gssapi", "ntlm"};
+    _cleanup_free_
+    char *list = main_cf_value(&p->m, "smtp_sasl_mechanism_filter");
+    char *rest = list, *first = list ? main_cf_next(&rest) : NULL;
+
+    if (!first)
+        return;
+    for (size_t i = 0; !main_cf_next(&rest) && i < ELEMENTSOF(mechanisms); i++)
+        if (strcasecmp(first, mechanisms[i]) == 0) {
+            translation_relay_text(&p->m.t, "auth", mechanisms[i]);
+            return;
+        }
+    translation_note(&p->m.t,
+        "smtp_sasl_mechanism_filter is not taken: of what the relay offers the safest mechanism is "
+        "used, unless auth names one");
+}
+
+static int take_login_of(Postfix *p, const Destination *destination, Failure *f)
+{
+    int r;
+
+    p->destination = destination;
+    p->by_host = false;
+    p->m.t.is_silent = p->m.t.n_relays > 1; /* the first one's notes are for all */
+    r = is_yes(p, "smtp_sasl_auth_enable") ? find_login(p, f) : 0;
+    p->m.t.is_silent = false;
+    main_cf_pass_over(&p->m, "smtp_sasl_password_maps");
+    main_cf_pass_over(&p->m, "smtp_sasl_mechanism_filter");
+    if (r >= 0 && p->login) {
+        write_login(p);
+        take_mechanism(p);
+    }
+    wipe(TAKE_PTR(p->login));
+    return r;
+}
+
+/* ---- TLS ---- */
+
+static const struct {
+    const char *level, *tls, *dane;
+    bool verifies;
+} levels[] = {
+    {"none", "none", NULL, true},
+    {"may", "opportunistic", NULL, true},
+    {"encrypt", "starttls", NULL, false},
+    {"dane", "starttls", "auto", false},
+    {"dane-only", "starttls", "on", true},
+    {"fingerprint", "starttls", NULL, true},
+    {"verify", "starttls", NULL, true},
+    {"secure", "starttls", NULL, true},
+};
+
+#define LEVEL_ENCRYPT 2
+
+/* The place in `levels`. */
+static size_t find_level(Postfix *p)
+{
+    _cleanup_free_
+    char *level = main_cf_value(&p->m, "smtp_tls_security_level");
+    bool enforces = is_yes(p, "smtp_enforce_tls"), uses = is_yes(p, "smtp_use_tls");
+
+    if (!level)
+        level = strdup(enforces ? "verify" : uses ? "may" : "none");
+    for (size_t i = 0; level && i < ELEMENTSOF(levels); i++)
+        if (strcasecmp(level, levels[i].level) == 0)
+            return i;
+    translation_note(&p->m.t,
+        "smtp_tls_security_level %.40s is no level that is known; tls is "
+        "\"starttls\" here",
+        level ?: "");
+    return LEVEL_ENCRYPT;
+}
+
+/* "AB:CD:..." of SHA-256, without the colons. */
+static bool is_fingerprint(char *word)
+{
+    char *to = word;
+
+    for (const char *from = word; *from; from++)
+        if (*from != ':')
+            *to++ = *from;
+    *to = '\0';
+    return strlen(word) == 64 && strspn(word, "0123456789abcdefABCDEF") == 64;
+}
+
+static void take_fingerprints(Postfix *p)
+{
+    _cleanup_free_
+    char *list = main_cf_value(&p->m, "smtp_tls_fingerprint_cert_match");
+    char *rest = list, *word, text[1024] = "";
+    size_t n = 0;
+
+    for (char *bar = list; bar && (bar = strchr(bar, '|')); bar++)
+        *bar = ' ';
+    while (list && (word = main_cf_next(&rest)) && n + 66 < sizeof(text)) {
+        if (is_fingerprint(word))
+            n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n > 0 ? ";" : "", word);
+        else
+            translation_note(&p->m.t, "a fingerprint that is none of SHA-256 is not taken");
+    }
+    if (n > 0)
+        translation_relay_text(&p->m.t, "tls_accept_certificate", text);
+}
+
+static void take_level(Postfix *p, size_t level)
+{
+    Translation *t = &p->m.t;
+    bool is_first = t->n_relays == 1, logs_in = t->relays[t->n_relays - 1].secret != NULL;
+    bool is_wrapped = is_yes(p, "smtp_tls_wrappermode");
+    bool in_clear = level < LEVEL_ENCRYPT && logs_in && !is_wrapped;
+
+    translation_relay_text(t, "tls",
+        is_wrapped ? "implicit"
+        : in_clear ? "starttls"
+                   : levels[level].tls);
+    if (levels[level].dane)
+        translation_relay_text(t, "tls_dane", levels[level].dane);
+    if (in_clear && is_first)
+        translation_note(t,
+            "the password could go in clear, which outbox does not do: tls is \"starttls\" here; a "
+            "relay that has no TLS at all needs auth_without_tls (outbox.conf(5))");
+    if (is_first && (in_clear || is_wrapped || level >= LEVEL_ENCRYPT) &&
+        (level < LEVEL_ENCRYPT || !levels[level].verifies))
+        translation_note(t, "Postfix accepted any certificate; here the relay's is verified");
+}
+
+static void take_tls(Postfix *p)
+{
+    size_t level = find_level(p);
+    _cleanup_free_
+    char *directory = main_cf_value(&p->m, "smtp_tls_CApath");
+
+    take_level(p, level);
+    if (strcmp(levels[level].level, "fingerprint") == 0)
+        take_fingerprints(p);
+    main_cf_pass_over(&p->m, "smtp_tls_fingerprint_cert_match");
+    if (directory &&
+        strcmp(directory, "/etc/ssl/certs") != 0) /* the system's are trusted as it is */
+        translation_relay_text(&p->m.t, "tls_ca_directory", directory);
+}
+
+/* ---- what is alike for every relay ---- */
+
+static const struct {
+    const char *name, *setting;
+    bool is_number;
+} settings[] = {
+    {"myhostname", "hello", false}, /* as $smtp_helo_name, unless that is set */
+    {"smtp_helo_name", "hello", false},
+    {"smtp_bind_address", "local_host", false},
+    {"smtp_tls_CAfile", "tls_ca_file", false},
+    {"smtp_tls_cert_file", "tls_certificate", false},
+    {"smtp_tls_key_file", "tls_key", false},
+    {"default_destination_concurrency_limit", "connections", true},
+    {"smtp_destination_concurrency_limit", "connections", true},
+    {"smtp_destination_recipient_limit", "recipients_per_transaction", true},
+};
+
+static void take_settings(Postfix *p)
+{
+    Translation *t = &p->m.t;
+
+    for (size_t i = 0; i < ELEMENTSOF(settings); i++) {
+        _cleanup_free_
+        char *value = main_cf_value(&p->m, settings[i].name);
+
+        if (value && !settings[i].is_number)
+            translation_relay_text(t, settings[i].setting, value);
+        else if (value && translation_is_number(value, 10000) && strcmp(value, "0") != 0)
+            translation_relay_word(t, settings[i].setting, value);
+        else if (value && strcmp(value, "0") != 0)
+            translation_note(t, "%s is no number that %s can have", value, settings[i].setting);
+    }
+}
+
+/* One that is an address is of one kind as it is. */
+static void take_protocols(Postfix *p)
+{
+    _cleanup_free_
+    char *value = main_cf_value(&p->m, "inet_protocols");
+    const char *host = p->destination->host;
+
+    if (strchr(host, ':') || host[strspn(host, "0123456789.")] == '\0')
+        return;
+    if (value && strcasecmp(value, "ipv4") == 0)
+        translation_relay_word(&p->m.t, "ip_version", "0");
+    if (value && strcasecmp(value, "ipv6") == 0)
+        translation_relay_word(&p->m.t, "ip_version", "1");
+}
+
+static int add_relay(Postfix *p, const char *word, Failure *f)
+{
+    Translation *t = &p->m.t;
+    Destination d;
+    int r = split_destination(word, &d);
+
+    if (r < 0)
+        return failure_set_errno(f, r, "%s", t->source);
+    r = translation_add_relay(t, d.host, f);
+    if (r >= 0 && *word != '[')
+        translation_note(t,
+            "%s: without brackets Postfix asks DNS which hosts take mail for that domain (MX); "
+            "here "
+            "it is the relay itself",
+            word);
+    if (r >= 0)
+        take_port(t, d.port ?: "25");
+    if (r >= 0)
+        r = take_login_of(p, &d, f);
+    if (r >= 0) {
+        t->is_silent = t->n_relays > 1;
+        take_tls(p);
+        take_protocols(p);
+        take_settings(p);
+        t->is_silent = false;
+    }
+    destination_done(&d);
+    return r;
+}
+
+static int add_relays(Postfix *p, const char *name, Failure *f)
+{
+    _cleanup_free_
+    char *list = main_cf_value(&p->m, name);
+    char *rest = list, *word;
+    unsigned line = p->m.t.line;
+    int r = 0;
+
+    while (r >= 0 && list && (word = main_cf_next(&rest))) {
+        p->m.t.line = line;
+        r = add_relay(p, word, f);
+    }
+    return r;
+}
+
+/* ---- the machine ---- */
+
+static int take_origin(Postfix *p, Failure *f)
+{
+    Translation *t = &p->m.t;
+    _cleanup_free_
+    char *value = main_cf_value(&p->m, "myorigin"), *name = NULL;
+    int r = 0;
+
+    if (!value && !main_cf_find(&p->m, "myorigin"))
+        value = main_cf_value(&p->m, "myhostname");
+    if (value && *value == '/')
+        r = translation_read_first(t, value, &name, f);
+    if (value && r >= 0 && (name || *value != '/'))
+        translation_local(t, "domain", name ?: value);
+    return r;
+}
+
+static void take_aliases(Postfix *p)
+{
+    _cleanup_free_
+    char *tables = main_cf_value(&p->m, "alias_maps");
+    char *rest = tables, *table;
+    bool has = false;
+
+    while (tables && (table = main_cf_next(&rest))) {
+        const char *path = text_of(table);
+
+        if (path && !has)
+            has = translation_aliases(&p->m.t, path);
+        else
+            translation_note(
+                &p->m.t, "alias_maps: %s is not taken: one file of aliases is read here", table);
+    }
+}
+
+/* Seconds, of which the unit is the last letter; 0 for what is none. */
+static unsigned long seconds_of(const char *text, unsigned long unit)
+{
+    static const struct {
+        char letter;
+        unsigned long seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+    char *end;
+    unsigned long n = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+
+    if (n == 0 || n > 100000000 || (*end && end[1]))
+        return 0;
+    for (size_t i = 0; i < ELEMENTSOF(units); i++)
+        if (*end == units[i].letter)
+            return n * units[i].seconds;
+    return *end ? 0 : n * unit;
+}
+
+static void take_time(Postfix *p, const char *name, const char *otherwise, const char *setting)
+{
+    _cleanup_free_
+    char *value = main_cf_value(&p->m, name);
+    const char *text = value ?: otherwise;
+    unsigned long unit = strcmp(setting, "give_up_after") == 0 ? 86400 : 1;
+    unsigned long seconds = text ? seconds_of(text, unit) : 0;
+    char duration[32];
+
+    if (!text)
+        return;
+    if (seconds == 0 || seconds > 30UL * 86400) {
+        translation_note(&p->m.t, "%s = %.40s is not taken: see retry.%s", name, text, setting);
+        return;
+    }
+    snprintf(duration, sizeof(duration), "%lus", seconds);
+    translation_retry(&p->m.t, setting, duration);
+}
+
+/* One is nothing without the other, which has another default there. */
+static void take_times(Postfix *p)
+{
+    bool any =
+        main_cf_find(&p->m, "minimal_backoff_time") || main_cf_find(&p->m, "maximal_backoff_time");
+
+    take_time(p, "minimal_backoff_time", any ? "300s" : NULL, "first");
+    take_time(p, "maximal_backoff_time", any ? "4000s" : NULL, "max");
+    take_time(p, "maximal_queue_lifetime", NULL, "give_up_after");
+}
+
+static int take_all(Postfix *p, const char *path, Failure *f)
+{
+    int r = main_cf_read(&p->m, path, f);
+
+    if (r >= 0)
+        r = add_relays(p, "relayhost", f);
+    if (r >= 0 && p->m.t.n_relays > 0)
+        r = add_relays(p, "smtp_fallback_relay", f);
+    if (r < 0 || p->m.t.n_relays == 0)
+        return r;
+    r = take_origin(p, f);
+    if (r < 0)
+        return r;
+    take_aliases(p);
+    take_times(p);
+    main_cf_tell_rest(&p->m);
+    p->m.t.line = 0;
+    return 0;
+}
+
+int config_read_postfix(Translation *t, const char *path, Failure *f)
+{
+    Postfix p = {.m.t = *t};
+    int r = take_all(&p, path, f);
+
+    main_cf_done(&p.m);
+    *t = p.m.t;
+    return r;
+}

@@ -1,0 +1,261 @@
+/* main.cf, read without Postfix's programs. Must never put in a value that it only guesses. */
+#include "foreign/main_cf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/errors.h"
+#include "base/macros.h"
+#include "base/text.h"
+
+#define BLANKS " \t"
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
+#define STEPS_MAX 20             /* values put in for one */
+#define EXPANDED_MAX (32 * 1024) /* bytes of what comes of that */
+
+/* What holds where nothing is set. */
+static const struct {
+    const char *name, *value;
+} defaults[] = {
+    {"config_directory", "/etc/postfix"},
+    {"default_database_type", "hash"},
+    {"mail_name", "Postfix"},
+    {"data_directory", "/var/lib/postfix"},
+    {"smtp_helo_name", "$myhostname"},
+    {"myorigin", "$myhostname"},
+};
+
+/* ---- lines ---- */
+
+MainCfParameter *main_cf_find(MainCf *m, const char *name)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (strcmp(m->all[i].name, name) == 0) {
+            m->t.line = m->all[i].line;
+            return &m->all[i];
+        }
+    return NULL;
+}
+
+void main_cf_pass_over(MainCf *m, const char *name)
+{
+    MainCfParameter *p = main_cf_find(m, name);
+
+    if (p)
+        p->used = true;
+}
+
+static void wipe(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+/* The last line that sets a parameter holds. */
+static int take_line(Translation *t, char *line, Failure *f)
+{
+    MainCf *m = (MainCf *)t;
+    unsigned number = t->line;
+    char *value = strchr(line, '='), *name;
+    MainCfParameter *p;
+
+    if (!value) {
+        translation_note(t, "this line sets nothing, and is passed over");
+        return 0;
+    }
+    *value++ = '\0';
+    name = text_trim(line);
+    p = main_cf_find(m, name);
+    t->line = number;
+    if (!p && m->n == MAIN_CF_MAX)
+        return failure_set(
+            f, -E2BIG, ERROR_CONFIGURATION, "%s: more than %d parameters", t->source, MAIN_CF_MAX);
+    if (!p) {
+        p = &m->all[m->n++];
+        *p = (MainCfParameter){.name = strdup(name)};
+    }
+    wipe(p->value);
+    p->value = strdup(text_trim(value));
+    p->line = number;
+    return p->name && p->value ? 0 : failure_set_errno(f, -ENOMEM, "%s", t->source);
+}
+
+int main_cf_read(MainCf *m, const char *path, Failure *f)
+{
+    int r = translation_read_joined(&m->t, path, take_line, f);
+
+    return r == -ENOENT ? failure_set(f, r, ERROR_FILE, "%s is not there", path) : r;
+}
+
+void main_cf_done(MainCf *m)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        free(m->all[i].name);
+        wipe(m->all[i].value);
+    }
+    m->n = 0;
+}
+
+/* ---- values ---- */
+
+/* What is put in for one value. */
+typedef struct Expansion {
+    MainCf *m;
+    Buffer out;
+    unsigned steps;
+    char *unknown; /* what cannot be put in */
+} Expansion;
+
+static int expand(Expansion *e, const char *text, unsigned depth);
+
+static const char *default_of(const char *name)
+{
+    for (size_t i = 0; i < ELEMENTSOF(defaults); i++)
+        if (strcmp(defaults[i].name, name) == 0)
+            return defaults[i].value;
+    return NULL;
+}
+
+static const char *find_text(Expansion *e, const char *name)
+{
+    MainCfParameter *p = main_cf_find(e->m, name);
+    const char *host, *dot;
+
+    if (p)
+        p->used = true;
+    if (p || strcmp(name, "mydomain") != 0)
+        return p ? p->value : default_of(name);
+    p = main_cf_find(e->m, "myhostname"); /* without its first label */
+    host = p ? p->value : NULL;
+    dot = host && !strchr(host, '$') ? strchr(host, '.') : NULL;
+    return dot && strchr(dot + 1, '.') ? dot + 1 : dot ? host : NULL;
+}
+
+static int note_unknown(Expansion *e, const char *name)
+{
+    free(e->unknown);
+    e->unknown = strdup(name);
+    return e->unknown ? -EINVAL : -ENOMEM;
+}
+
+static int put_in(Expansion *e, const char *name, unsigned depth)
+{
+    const char *text = depth < 10 && e->steps++ < STEPS_MAX ? find_text(e, name) : NULL;
+
+    return text ? expand(e, text, depth + 1) : note_unknown(e, name);
+}
+
+/* ${name?text}, ${name:text}: the text, where it is set, or is not. */
+static int put_in_by_condition(Expansion *e, char *inside, unsigned depth)
+{
+    size_t n = strspn(inside, NAME_LETTERS);
+    char *text = inside + n + (inside[n] != '\0');
+    char sign = inside[n];
+    bool wanted = sign == '?', set;
+    const char *value;
+
+    inside[n] = '\0';
+    if (n == 0 || (sign != '\0' && sign != '?' && sign != ':') || *text == '{')
+        return note_unknown(e, "{...}");
+    if (sign == '\0')
+        return put_in(e, inside, depth);
+    value = find_text(e, inside);
+    set = value && *value;
+    return set == wanted ? expand(e, text, depth + 1) : 0;
+}
+
+/* From behind the '$' on: how much of it was put in. */
+static int put_in_next(Expansion *e, const char *at, unsigned depth, size_t *ret)
+{
+    bool is_open = *at == '{' || *at == '(';
+    const char *end = is_open ? strchr(at, *at == '{' ? '}' : ')') : NULL;
+    size_t n = is_open ? (end ? (size_t)(end - at) - 1 : 0) : strspn(at, NAME_LETTERS);
+    _cleanup_free_
+    char *inside = strndup(at + (is_open ? 1 : 0), n);
+
+    if (!inside)
+        return -ENOMEM;
+    *ret = n + (is_open ? 2 : 0);
+    if (n == 0 || (is_open && !end))
+        return note_unknown(e, "{...}");
+    return put_in_by_condition(e, inside, depth);
+}
+
+static int expand(Expansion *e, const char *text, unsigned depth)
+{
+    int r = 0;
+
+    while (r >= 0 && *text) {
+        size_t n = strcspn(text, "$");
+
+        r = buffer_size(&e->out) + n > EXPANDED_MAX ? -EINVAL : buffer_append(&e->out, text, n);
+        text += n;
+        if (r < 0 || !*text)
+            break;
+        if (text[1] == '$') {
+            r = buffer_append(&e->out, "$", 1);
+            text += 2;
+            continue;
+        }
+        r = put_in_next(e, text + 1, depth, &n);
+        text += 1 + (r < 0 ? 0 : n);
+    }
+    return r;
+}
+
+static char *end_value(Expansion *e, const char *name, int r)
+{
+    char *value = NULL;
+
+    if (r >= 0)
+        r = buffer_append(&e->out, "", 1);
+    if (r == -ENOMEM)
+        e->m->t.is_short = true;
+    else if (r < 0)
+        translation_note(&e->m->t, "%s is not taken: what $%s stands for is not said here", name,
+            e->unknown ?: "...");
+    else
+        value = strdup(text_trim((char *)(uintptr_t)buffer_data(&e->out)));
+    if (r >= 0 && !value)
+        e->m->t.is_short = true;
+    if (value && !*value)
+        free(TAKE_PTR(value));
+    if (buffer_size(&e->out) > 0)
+        explicit_bzero((char *)(uintptr_t)buffer_data(&e->out), buffer_size(&e->out));
+    buffer_done(&e->out);
+    free(e->unknown);
+    return value;
+}
+
+char *main_cf_value(MainCf *m, const char *name)
+{
+    MainCfParameter *p = main_cf_find(m, name);
+    Expansion e = {.m = m};
+    int r;
+
+    if (!p)
+        return NULL;
+    p->used = true;
+    r = expand(&e, p->value, 0);
+    m->t.line = p->line;
+    return end_value(&e, name, r);
+}
+
+char *main_cf_next(char **list)
+{
+    char *word;
+    unsigned depth = 0;
+
+    *list += strspn(*list, BLANKS ",");
+    if (!**list)
+        return NULL;
+    word = *list;
+    for (; **list && (depth > 0 || !strchr(BLANKS ",", **list)); ++*list)
+        depth = **list == '{' ? depth + 1 : **list == '}' && depth > 0 ? depth - 1 : depth;
+    if (**list)
+        *(*list)++ = '\0';
+    return word;
+}

@@ -1,0 +1,145 @@
+"""Pickup directories of a daemon whose queue is in a database: each file becomes one message there, whenever the
+daemon dies, and waits where it is while there is no database."""
+
+import os
+import pathlib
+import signal
+
+from case import message
+from database_case import DatabaseTest
+from preload import preload
+from process import wait_for
+
+# The daemon dies when it is to take a file away whose message is in the database.
+DIES = """
+int unlinkat(int fd, const char *name, int flags)
+{
+    if (strncmp(name, ".outbox-taken-", 14) == 0)
+        raise(SIGKILL);
+    return (int)syscall(SYS_unlinkat, fd, name, flags);
+}
+"""
+# It dies when the file has its other name, before anything is put.
+DIES_BEFORE = """
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+    int r = (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+
+    if (strncmp(to, ".outbox-taken-", 14) == 0)
+        raise(SIGKILL);
+    return r;
+}
+"""
+
+
+class Pickup(DatabaseTest):
+    def setUp(self):
+        super().setUp()
+        self.relay = self.odd()
+        self.place = pathlib.Path(self.lab.new_directory())
+
+    def serve_pickup(self, conninfo=None, wrapper=(), **pickup):
+        return self.serve(self.relay, conninfo, spool={"pickup": {"directory": str(self.place), **pickup}},
+                          wrapper=wrapper)
+
+    def drop(self, name, content=None):
+        (self.place / f".{name}").write_bytes(content or message())
+        (self.place / f".{name}").rename(self.place / name)
+
+    def wait_names(self, *names):
+        wait_for(lambda: sorted(os.listdir(self.place)) == sorted(names),
+                 lambda: f"there is {os.listdir(self.place)}{self.logs()}")
+
+    def nobody_claims(self):
+        session = self.database.session()
+        self.addCleanup(session.close)
+        session.sql("BEGIN; LOCK TABLE outbox.leased")
+        return session
+
+    def test_files_become_messages(self):
+        """Those of before the start, and those that come; nothing is written into the queue directory."""
+        self.drop("a.eml")
+        daemon = self.serve_pickup()
+        self.wait_taken(self.relay, "ann")
+        self.drop("b.eml", b"X-Sender: <news@lab.test>\nX-Receiver: <bob@lab.test>\n" + message(envelope=False))
+        self.wait_taken(self.relay, "bob")
+        self.wait_names()
+        self.wait_log(daemon, "event=picked-up")
+        self.assertEqual(self.relay.copies("ann@lab.test"), 1)
+        self.assertEqual([name for name in os.listdir(self.queue.path) if not name.startswith(".state-")], [])
+
+    def test_whose_it_is_and_what_it_says(self):
+        blocker = self.nobody_claims()
+        self.serve_pickup(dot_stuffed=True, pattern="*.msg")
+        self.drop("a.msg", b"\xef\xbb\xbfX-Receiver: <ann@lab.test> NOTIFY=NEVER\nX-Outbox-Lane: Bulk\n"
+                           b"From: shop@lab.test\n\n..a\n.\n")
+        self.drop("b.eml")
+        self.wait_names("b.eml")
+        self.assertEqual(self.sql("SELECT m.uid, m.lane, encode(m.content, 'escape') LIKE '%\n\n.a\n', r.parameters"
+                                  " FROM outbox.message m JOIN outbox.recipient r ON r.message = m.id"),
+                         [[str(os.getuid()), "bulk", "t", "NOTIFY=NEVER"]])
+        blocker.sql("ROLLBACK")
+
+    def test_what_is_no_message_is_put_aside(self):
+        daemon = self.serve_pickup()
+        self.drop("a.eml", b"Subject: to nobody\n\nx\n")
+        self.drop("b.eml")
+        self.wait_taken(self.relay, "ann")
+        self.wait_names("a.eml.bad", "a.eml.bad.reason")
+        self.assertIn("no sender", (self.place / "a.eml.bad.reason").read_text(encoding="utf-8"))
+        self.assertIn("event=pickup-refused", daemon.output())
+        self.assertEqual(self.count("used_key"), 1)
+
+    def test_many_files(self):
+        for number in range(300):
+            self.drop(f"{number}.eml", message(to=[f"n{number}@lab.test"]))
+        self.serve_pickup()
+        self.wait_names()
+        self.wait_empty()
+        self.assertEqual(sorted(recipients[0] for recipients, _ in self.relay.accepted),
+                         sorted(f"n{number}@lab.test" for number in range(300)))
+
+    def test_a_death_behind_the_commit(self):
+        """It is found again, and is the same message, also when that was delivered and is gone."""
+        for delivered in (False, True):
+            with self.subTest(delivered=delivered):
+                self.relay.accepted.clear()
+                blocker = self.nobody_claims()
+                self.drop("a.eml")
+                daemon = self.serve_pickup(wrapper=preload(self.directory, DIES))
+                daemon.wait()
+                self.assertEqual((len(os.listdir(self.place)), self.count("message")), (1, 1))
+                blocker.sql("ROLLBACK")
+                if delivered:
+                    self.configure(self.settings(self.relay), spool={"database": self.conninfo()})
+                    self.outbox("process", status=None)
+                    self.assertEqual(self.count("message"), 0)
+                daemon = self.serve_pickup()
+                self.wait_names()
+                self.wait_empty()
+                self.assertEqual(self.relay.copies("ann@lab.test"), 1)
+                daemon.signal(signal.SIGTERM)
+                daemon.wait()
+
+    def test_a_death_in_front_of_it(self):
+        self.drop("a.eml")
+        self.serve_pickup(wrapper=preload(self.directory, DIES_BEFORE)).wait()
+        self.assertEqual((len(os.listdir(self.place)), self.count("message")), (1, 0))
+        self.serve_pickup()
+        self.wait_names()
+        self.wait_empty()
+        self.assertEqual(self.relay.copies("ann@lab.test"), 1)
+
+    def test_no_database(self):
+        """What is there waits where it is, under its name, and this is said once."""
+        daemon = self.serve_pickup(self.conninfo(dbname="nowhere"))
+        self.drop("a.eml")
+        self.wait_log(daemon, "what is here waits")
+        self.drop("b.eml")
+        self.wait_names("a.eml", "b.eml")
+        daemon.signal(signal.SIGTERM)
+        daemon.wait()
+        self.assertEqual(daemon.output().count("what is here waits"), 1)
+        self.serve_pickup()
+        self.wait_names()
+        wait_for(lambda: self.relay.copies("ann@lab.test") == 2, "both are delivered")
