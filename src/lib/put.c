@@ -17,19 +17,46 @@ static int look(const Buffer *start, InputMemory *bytes, Message **ret, Failure 
     return queue_look(&bytes->base, NULL, ret, f);
 }
 
+static void drop_link(void *database)
+{
+    database_close(database);
+}
+
+/* The one that is kept, or a new one, which is kept where there is room for it. */
+static int open_link(QueueLink *link, const char *conninfo, Database **ret, Failure *f)
+{
+    int r = link && link->what ? 0 : database_open(conninfo, ret, f);
+
+    if (r == 0 && link && !link->what)
+        *link = (QueueLink){*ret, drop_link};
+    else if (r == 0 && link)
+        *ret = link->what;
+    return r;
+}
+
+/* What was refused says nothing of the connection; after anything else another one is made. */
+static void close_link(QueueLink *link, Database *database, int error)
+{
+    if (link && (error >= 0 || error == -EBADMSG))
+        return;
+    database_close(database);
+    if (link)
+        link->what = NULL;
+}
+
 static int put_database(const QueueTarget *target, const Buffer *start, QueueRead read,
     void *source, char **ret_id, Failure *f)
 {
-    _cleanup_(database_close_p) Database *database = NULL;
     _cleanup_(message_free_p) Message *message = NULL;
     _cleanup_failure_ Failure why = {0};
+    Database *database = NULL;
     InputMemory bytes;
     DatabaseMessage asked = {.key = target->key, .uid = getuid()};
     size_t n_block;
     int r = look(start, &bytes, &message, f);
 
     if (r == 0)
-        r = database_open(target->database, &database, &why);
+        r = open_link(target->link, target->database, &database, &why);
     if (r < 0 && why.text)
         return database_is_refusal(r) && target->socket
                    ? queue_submit(target, start, read, source, &why, ret_id, f)
@@ -38,8 +65,10 @@ static int put_database(const QueueTarget *target, const Buffer *start, QueueRea
         return r;
     asked.envelope = message_envelope(message);
     n_block = message_block_size(message);
-    return database_put(database, &asked, buffer_data(start) + n_block,
-        buffer_size(start) - n_block, read, source, ret_id, f);
+    r = database_put(database, &asked, buffer_data(start) + n_block, buffer_size(start) - n_block,
+        read, source, ret_id, f);
+    close_link(target->link, database, r);
+    return r;
 }
 
 int put_message(const QueueTarget *target, const Buffer *start, QueueRead read, void *source,

@@ -22,6 +22,8 @@ void queue_target_look(QueueTarget *target)
 
 void queue_target_done(QueueTarget *target)
 {
+    if (target->link && target->link->what)
+        target->link->drop(target->link->what);
     free(target->directory);
     if (target->database)
         explicit_bzero(target->database, strlen(target->database));

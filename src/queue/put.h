@@ -11,6 +11,12 @@
 #include "settings/senders.h"
 #include "spool/enqueue.h"
 
+/* What is kept open from one message to the next. */
+typedef struct QueueLink {
+    void *what; /* NULL: nothing so far */
+    void (*drop)(void *what);
+} QueueLink;
+
 /* Where messages go, and what is known of who may queue what there. */
 typedef struct QueueTarget {
     char *directory;                  /* NULL: to no directory */
@@ -18,6 +24,7 @@ typedef struct QueueTarget {
     SenderRules *senders;             /* NULL: none are known */
     char *database;                   /* its connection string; NULL: the directory has the queue */
     const char *key;                  /* there, what makes a second message none; borrowed */
+    QueueLink *link;                  /* there, of many messages; NULL: none; borrowed */
     char *socket;                     /* for who may not write into the directory; NULL: none */
     void (*on_silence)(void *socket); /* nothing was heard there for some time; NULL: not told */
 } QueueTarget;

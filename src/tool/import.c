@@ -256,7 +256,8 @@ static int run(Import *import, const Command *command, char **arguments)
 int run_import(const Tool *tool, const Command *command, int argc, char **argv)
 {
     const char *directory = NULL;
-    Import import = {0};
+    QueueLink link = {0};
+    Import import = {.target.link = &link};
     int c, status;
 
     while ((c = tool_getopt(command, argc, argv)) >= 0)

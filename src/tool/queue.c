@@ -98,7 +98,8 @@ static int queue_one(const Command *command, const ToolInput *input, const char 
 static int queue_files(
     const Command *command, const ToolInput *input, const char *directory, char **files)
 {
-    _cleanup_queue_target_ QueueTarget target = {0};
+    QueueLink link = {0};
+    _cleanup_queue_target_ QueueTarget target = {.link = &link};
     int status;
 
     if (input->has_parts || input->raw)

@@ -74,6 +74,18 @@ class Queue(PutTest):
         self.assertTrue(said.endswith(".queued\n"), said)
         self.assertEqual(self.one("count(*)"), "0")
 
+    def test_a_batch_has_one_connection(self):
+        self.sql("ALTER TABLE outbox.message ADD backend int DEFAULT pg_backend_pid()")
+        files = [self.directory / f"{name}.eml" for name in "abcd"]
+        for file in files:
+            file.write_bytes(message())
+        files[1].write_bytes(b"no message\n")
+        said = self.outbox("queue", "--batch", *files, status=None)
+        self.assertEqual((said.returncode, said.stdout.count(b"\n")), (65, 3))
+        self.assertEqual(self.sql("SELECT count(*), count(DISTINCT backend) FROM outbox.message"), [["3", "1"]])
+        self.outbox("import", "eml", *files[2:])
+        self.assertEqual(self.sql("SELECT count(*), count(DISTINCT backend) FROM outbox.message"), [["5", "2"]])
+
     def test_a_batch(self):
         for name in ("a", "b"):
             (self.directory / name).write_bytes(message())
