@@ -170,8 +170,8 @@ typedef struct SourceOps {
      * wake() comes when they are, and take() gives nothing before. */
     int (*keep)(Source *source, const void *data, size_t n);
     int (*kept)(Source *source, Buffer *out);
-    /* Where others deliver from it, too, all that they keep, in their own lines one after the other:
-     * 1 where it is news, else 0, or -ENOMEM. NULL: nobody else does. */
+    /* Where others deliver from it, too, all that they keep, in their own lines one after the
+     * other: 1 where it is news, else 0, or -ENOMEM. NULL: nobody else does. */
     int (*others)(Source *source, Buffer *out);
     void (*figures)(const Source *source, SourceFigures *ret);
     /* This process's part of the limits, where others deliver from it, too; wake() comes when it
