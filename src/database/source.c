@@ -89,6 +89,7 @@ static void figures(const Source *base, SourceFigures *ret)
     *ret = (SourceFigures){
         .waiting = database_holds(d) ? d->ready.n : 0,
         .next_due = d->next_due,
+        .uncounted = true,
         .unread = !d->stopping && may_be_unseen(d),
     };
 }

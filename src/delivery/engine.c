@@ -230,6 +230,7 @@ void engine_statistics(const Engine *engine, EngineStatistics *ret)
     *ret = engine->statistics;
     ret->waiting = figures.waiting;
     ret->deferred_waiting = figures.deferred;
+    ret->deferred_uncounted = figures.uncounted;
     ret->next_due = figures.next_due;
     ret->relays = engine->relays->n_relays;
     ret->connections = engine->n_links;

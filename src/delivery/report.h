@@ -135,6 +135,7 @@ typedef struct EngineStatistics {
     size_t in_flight;                /* messages being delivered */
     size_t waiting;                  /* known candidates not yet claimed */
     size_t deferred_waiting;         /* deferred messages with a time */
+    bool deferred_uncounted;         /* the source does not count those */
     usec_t next_due;                 /* realtime of the first of them; USEC_NEVER for none */
     size_t connections;              /* open or opening */
     size_t relays_held, relays_restrained, relays;

@@ -122,6 +122,7 @@ typedef struct SourceHandlers {
 typedef struct SourceFigures {
     size_t waiting;  /* messages known that take() may give at once */
     size_t deferred; /* messages that wait for a time */
+    bool uncounted;  /* so many that wait for a time were not counted: `deferred` is 0 */
     usec_t next_due; /* realtime of the first of them; USEC_NEVER for none */
     bool unread;     /* there may be others that are not known yet */
 } SourceFigures;

@@ -31,12 +31,28 @@ START_TEST(the_status_line_says_what_there_is)
 }
 END_TEST
 
+START_TEST(what_is_not_counted_is_not_said_to_be_none)
+{
+    EngineStatistics s = {.waiting = 3, .deferred_uncounted = true, .next_due = USEC_NEVER};
+    char text[STATUS_MAX];
+
+    ck_assert_str_eq(status_format(&s, "db", NULL, text),
+        "3 queued, 0 sending, 0 connections; 0 sent, 0 failed");
+    setenv("TZ", "XYZ-1", 1);
+    s.next_due = 1767323045678901u;
+    ck_assert_str_eq(status_format(&s, "db", NULL, text),
+        "3 queued, 0 sending, others deferred (next at 01-02 04:04:05), 0 connections; 0 sent, 0 "
+        "failed");
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("daemon/status");
     TCase *tc = tcase_create("status");
 
     tcase_add_test(tc, the_status_line_says_what_there_is);
+    tcase_add_test(tc, what_is_not_counted_is_not_said_to_be_none);
     suite_add_tcase(suite, tc);
     return suite;
 }
