@@ -25,7 +25,7 @@ static const char letters[] = "+:hV";
 const char *options_help(void)
 {
     return "Usage: outboxd [OPTION...]\n"
-           "Delivers the messages of a queue directory, in the foreground, until it is told to "
+           "Delivers the messages of a queue, in the foreground, until it is told to "
            "stop.\n"
            "\n"
            "  --config FILE     read the configuration from FILE\n"

@@ -10,7 +10,7 @@
 #include "base/buffer.h"
 #include "base/lane.h"
 
-#define CLAIMS_LANES_MAX 201 /* "", and as many as the database takes */
+#define CLAIMS_LANES_MAX 1000 /* more than the database takes, but for those that come at once */
 
 typedef struct ClaimsLane {
     char name[LANE_NAME_MAX + 1];

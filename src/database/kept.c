@@ -91,15 +91,15 @@ int database_kept(Source *base, Buffer *out)
 
 static void on_others(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
-    Kept *kept = &((DatabaseSource *)user)->kept;
+    DatabaseSource *d = user;
     const char *text;
     size_t n;
 
-    if (!rows || database_result_count(rows) != 1)
+    if (!rows || database_result_count(rows) != 1 || !d->share_limits)
         return;
     text = database_result_bytes(rows, 0, 0, &n);
-    buffer_clear(&kept->others);
-    kept->news = buffer_append(&kept->others, text, n) >= 0;
+    buffer_clear(&d->kept.others);
+    d->kept.news = buffer_append(&d->kept.others, text, n) >= 0;
 }
 
 void database_ask_others(DatabaseSource *d)
@@ -110,6 +110,12 @@ void database_ask_others(DatabaseSource *d)
     if (d->kept.shared && d->share_limits)
         (void)database_ask(
             d->connection, "SELECT outbox.kept_by_others($1)", values, 1, on_others, d);
+}
+
+void database_forget_others(DatabaseSource *d)
+{
+    buffer_clear(&d->kept.others);
+    d->kept.news = d->kept.shared;
 }
 
 int database_others(Source *base, Buffer *out)

@@ -16,6 +16,7 @@ void database_write_kept(DatabaseSource *database);
 
 /* Asks for what others keep, as long as it is of use. */
 void database_ask_others(DatabaseSource *database);
+void database_forget_others(DatabaseSource *database);
 int database_others(Source *base, Buffer *out);
 
 void database_kept_done(DatabaseSource *database);

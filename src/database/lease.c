@@ -301,6 +301,8 @@ static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failu
     DatabaseSource *d = user;
 
     d->ripening = false;
+    if (!rows)
+        d->ripened = 0; /* what was due long ago was not looked for */
     if (!rows || database_result_count(rows) != 1)
         return;
     d->next_due = database_result_is_null(rows, 0, 1)

@@ -418,8 +418,12 @@ static void on_lanes(void *user, const DatabaseResult *rows, _unused_ const Fail
     DatabaseSource *d = user;
     size_t known = d->claims.n;
 
-    for (unsigned i = 0; rows && i < database_result_count(rows); i++)
-        (void)claims_add_lane(&d->claims, database_result_text(rows, i, 0));
+    for (unsigned i = 0; rows && i < database_result_count(rows); i++) {
+        int r = claims_add_lane(&d->claims, database_result_text(rows, i, 0));
+
+        if (r < 0)
+            database_tell_trouble(d, r);
+    }
     if (d->claims.n > known)
         database_claim(d);
 }

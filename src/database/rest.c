@@ -30,7 +30,7 @@ static void give_back(DatabaseSource *d)
 
 void database_rest(DatabaseSource *d)
 {
-    if (d->ready.n > 0 && d->claims.n_asking == 0 && !d->stopping &&
+    if (d->ready.n > 0 && d->claims.n_asking == 0 && !d->stopping && !d->passing &&
         clock_monotonic() >= usec_add(d->rest.since, PATIENCE))
         give_back(d);
 }
@@ -40,8 +40,7 @@ void database_rest_end(DatabaseSource *d)
     if (!d->rest.resting)
         return;
     d->rest.resting = false;
-    claims_rescan(&d->claims);
-    database_claim(d);
+    database_look_again(d);
 }
 
 void database_rest_taken(DatabaseSource *d)

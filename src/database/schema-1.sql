@@ -106,6 +106,7 @@ CREATE TABLE daemon (
     role        name NOT NULL DEFAULT session_user,
     started     timestamptz NOT NULL DEFAULT clock_timestamp(),
     renewed     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    seen        timestamptz,                        -- by all: its row had been committed then
     until       timestamptz NOT NULL,               -- the end of its lease
     idle        boolean NOT NULL DEFAULT false,     -- a new message is worth a notification
     figures     jsonb
@@ -114,7 +115,8 @@ CREATE TABLE daemon (
 -- Which daemon looks for what waits for too long: one for all, as long as it does.
 CREATE TABLE watch (
     daemon      bigint NOT NULL,
-    until       timestamptz NOT NULL
+    until       timestamptz NOT NULL,
+    message     bigint NOT NULL DEFAULT 0           -- that was found last: it is looked for from there on
 );
 INSERT INTO watch VALUES (0, '-infinity');
 
@@ -418,8 +420,8 @@ DECLARE
     began timestamptz;
 BEGIN
     UPDATE daemon SET until = clock_timestamp() + daemon_renew.lease, idle = daemon_renew.idle,
-        figures = daemon_renew.figures, renewed = clock_timestamp()
-        WHERE id = daemon_renew.daemon RETURNING started INTO began;
+        figures = daemon_renew.figures, renewed = clock_timestamp(), seen = coalesce(seen, clock_timestamp())
+        WHERE id = daemon_renew.daemon RETURNING seen INTO began;
     alive := FOUND;
     SELECT count(*) FILTER (WHERE id < daemon_renew.daemon), count(*),
             count(*) FILTER (WHERE renewed < began AND renewed > clock_timestamp() - interval '30 seconds') = 0
@@ -427,7 +429,7 @@ BEGIN
 END $$;
 
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
--- just ending a message of theirs has its row locked, and keeps it. Keys are forgotten, too, and pieces.
+-- just ending a message of theirs has its row locked, and keeps it. Pieces that are nobody's are forgotten, too.
 CREATE FUNCTION reap() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
@@ -444,6 +446,7 @@ BEGIN
         INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM lost;
         GET DIAGNOSTICS n = ROW_COUNT;
         moved := moved + n;
+        UPDATE watch SET until = '-infinity' WHERE watch.daemon = late.id;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
     -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
@@ -467,36 +470,49 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- Which message has waited longest, and for how many microseconds: asked by each daemon every so often, and told to one
--- of them, which is who asked first, as long as it goes on to ask. To look is cheap by the tables' own order, and done once
--- for all daemons.
+-- of them, which is who asked first, as long as it goes on to ask. It is looked for from the message on that was found last, for
+-- before it are dead rows alone, but for what has come back: that is seen by every tenth look, from the beginning. None
+-- looks at more than a thousand rows of a table.
 CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
+DECLARE
+    begun bigint;
 BEGIN
     UPDATE watch SET daemon = oldest.daemon, until = clock_timestamp() + 3 * oldest.every
-        WHERE watch.daemon = oldest.daemon OR watch.until < clock_timestamp();
+        WHERE watch.daemon = oldest.daemon OR watch.until < clock_timestamp() RETURNING watch.message INTO begun;
     watches := FOUND;
     IF NOT watches THEN
         RETURN;
     END IF;
+    IF random() < 0.1 THEN
+        begun := 0;
+    END IF;
     SELECT first.id, (extract(epoch FROM clock_timestamp() - first.since) * 1000000)::bigint
         INTO oldest.message, oldest.waited FROM (
-            (SELECT m.id, m.queued AS since FROM ready JOIN message m ON m.id = ready.message
-                WHERE m.since IS NULL ORDER BY ready.message LIMIT 1)
+            (SELECT m.id, m.queued AS since FROM (
+                SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 1000
+            ) AS some JOIN message m ON m.id = some.message WHERE m.since IS NULL ORDER BY some.message LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.queued FROM leased JOIN message m ON m.id = leased.message
-                WHERE m.since IS NULL ORDER BY leased.message LIMIT 1)
+            (SELECT m.id, m.queued FROM (
+                SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 1000
+            ) AS some JOIN message m ON m.id = some.message WHERE m.since IS NULL ORDER BY some.message LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.queued FROM deferred JOIN message m ON m.id = deferred.message
-                WHERE deferred.attempts > 0 AND m.since IS NULL ORDER BY deferred.message LIMIT 1)
+            (SELECT m.id, m.queued FROM (
+                SELECT d.message, d.attempts FROM deferred d WHERE d.message >= begun ORDER BY d.message LIMIT 1000
+            ) AS some JOIN message m ON m.id = some.message
+                WHERE some.attempts > 0 AND m.since IS NULL ORDER BY some.message LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.since FROM message m WHERE m.since <= statement_timestamp()
-                AND coalesce((SELECT r.message FROM ready r WHERE r.message = m.id),
+            (SELECT m.id, m.since FROM (
+                SELECT w.id, w.since FROM message w WHERE w.since <= statement_timestamp() ORDER BY w.since LIMIT 1000
+            ) AS m
+                WHERE coalesce((SELECT r.message FROM ready r WHERE r.message = m.id),
                     (SELECT l.message FROM leased l WHERE l.message = m.id),
                     (SELECT d.message FROM deferred d WHERE d.message = m.id AND d.attempts > 0)) IS NOT NULL
                 ORDER BY m.since LIMIT 1)
         ) AS first ORDER BY first.since LIMIT 1;
+    UPDATE watch SET message = coalesce(oldest.message, 0) WHERE watch.daemon = oldest.daemon;
 END $$;
 
 -- What a daemon wants to find again.
@@ -516,6 +532,11 @@ DECLARE
     found kept%ROWTYPE;
 BEGIN
     SELECT * INTO own FROM daemon WHERE id = take_kept.daemon;
+    SELECT k.text INTO take_kept.text FROM kept k WHERE k.daemon = own.id;
+    IF FOUND THEN -- the answer was lost
+        later := false;
+        RETURN;
+    END IF;
     DELETE FROM kept WHERE at < clock_timestamp() - interval '31 days';
     SELECT k.* INTO found FROM kept k LEFT JOIN daemon d ON d.id = k.daemon AND d.until > clock_timestamp()
         WHERE k.daemon <> own.id AND (d.id IS NULL OR k.name = own.name AND d.until - take_kept.lease < own.started)
@@ -1165,7 +1186,7 @@ BEGIN
             FROM (SELECT) AS one LEFT JOIN LATERAL (
                 SELECT line FROM record WHERE message = it.message AND line->>'event' = 'failed' ORDER BY id DESC LIMIT 1
             ) AS last ON true;
-    ELSIF it.not_before IS NOT NULL THEN
+    ELSIF it.not_before > clock_timestamp() THEN
         INSERT INTO deferred (message, lane, due, attempts, first_attempt)
             VALUES (it.message, it.lane, it.not_before, it.attempts, it.first_attempt);
     ELSE

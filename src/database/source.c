@@ -54,8 +54,8 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
 static bool may_be_unseen(const DatabaseSource *d)
 {
     if (d->passing)
-        return !d->lost_for && (!d->alive || d->ripening || d->loading.n + d->ending.n > 0 ||
-                                   claims_have_more(&d->claims));
+        return !d->lost_for && (!d->alive || d->ripening || d->kept.wanted ||
+                                   d->loading.n + d->ending.n > 0 || claims_have_more(&d->claims));
     return database_holds(d) &&
            (d->loading.n > 0 || claims_have_more(&d->claims) || d->rest.resting);
 }
@@ -199,6 +199,8 @@ void database_source_configure(DatabaseSource *d, const Config *config)
 {
     d->keep_sent = config->spool.keep_sent;
     d->share_limits = config->spool.share_limits;
+    if (!d->share_limits)
+        database_forget_others(d);
     (void)sender_rules_unref(d->senders);
     d->senders = sender_rules_ref(config->spool.senders);
     if (!d->quiet)

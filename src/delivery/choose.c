@@ -76,6 +76,13 @@ static bool may_take(Engine *engine, HeldMessage *message, size_t place)
     return place < PLAN_ELSEWHERE_RELAYS && !(message->unfit_for >> place & 1);
 }
 
+static bool is_by_rule(const Engine *engine, size_t place)
+{
+    const RouteRules *rules = engine->config->rules;
+
+    return rules && !(route_rules_way(rules, ROUTES_BY_DEFAULT)->mask >> place & 1);
+}
+
 /* The first of those that another relay could not take, and that this one may. One that is being
  * tried gets none that it has stumbled over while there are others. */
 static HeldMessage *next_elsewhere(Engine *engine, const Relay *relay)
@@ -86,16 +93,9 @@ static HeldMessage *next_elsewhere(Engine *engine, const Relay *relay)
     for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end; at = &(*at)->next)
         if (may_take(engine, *at, place) &&
             (relay->state != RELAY_STATE_PROBING || engine->lane.n == 0 ||
-                count_met(engine, *at, relay) == 0))
+                is_by_rule(engine, place) || count_met(engine, *at, relay) == 0))
             return held_remove(lane, at);
     return NULL;
-}
-
-static bool is_by_rule(const Engine *engine, size_t place)
-{
-    const RouteRules *rules = engine->config->rules;
-
-    return rules && !(route_rules_way(rules, ROUTES_BY_DEFAULT)->mask >> place & 1);
 }
 
 /* One that comes from the source now, and may go there. */

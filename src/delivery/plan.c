@@ -340,7 +340,7 @@ static void rest(Planner *p, size_t i)
     if (l->quitting || l->carries > 0)
         return;
     if (is_filled(p, i))
-        look_at(p, MAX(usec_add(l->since, l->idle_timeout), p->now + 1));
+        look_at(p, MAX(usec_add(l->since, l->idle_timeout), p->now + USEC_PER_SEC));
     else if (l->ready ? is_done_with(p, l) : is_in_vain(p, l))
         act(p, PLAN_QUIT, i);
     else if (l->ready)

@@ -10,6 +10,8 @@
 /* Times begin here, so that what was sent before the machine started has one. */
 #define START (USEC_PER_DAY * 366 * 10)
 
+#define EARLY USEC_PER_SEC /* how soon a part may be more that others have not heard of */
+
 void rate_init(RateWindow *w, const Rate *rate)
 {
     *w = (RateWindow){.rate = *rate, .limit = rate->limit};
@@ -18,6 +20,7 @@ void rate_init(RateWindow *w, const Rate *rate)
 void rate_share(RateWindow *w, const Share *share)
 {
     w->limit = share_of(share, w->rate.limit);
+    w->early = !share->known;
 }
 
 static usec_t width_of(const RateWindow *w)
@@ -87,9 +90,14 @@ static usec_t when(const RateWindow *w, uint32_t limit, uint64_t n, bool others,
 
 usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
 {
+    usec_t own, all;
+
     turn(w, now);
-    n = MIN(n, (uint64_t)w->limit);
-    return MAX(when(w, w->limit, n, false, now), when(w, w->rate.limit, n, true, now));
+    own = when(w, w->limit, MIN(n, (uint64_t)w->limit), false, now);
+    all = when(w, w->rate.limit, MIN(n, (uint64_t)w->rate.limit), true, now);
+    if (w->early)
+        own = MIN(own, usec_add(now, EARLY));
+    return MAX(own, all);
 }
 
 bool rate_is_used(const RateWindow *w)

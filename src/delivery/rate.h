@@ -15,6 +15,7 @@
 typedef struct RateWindow {
     Rate rate;
     uint32_t limit; /* of it, for this process */
+    bool early;     /* which is more soon: the others have not heard of it yet */
     uint64_t slot;  /* the latest */
     uint32_t counts[RATE_SLOTS];
     uint32_t others[RATE_SLOTS]; /* what other processes sent, as far as they have said */

@@ -54,6 +54,7 @@ static void windows_inherit(Windows *w, const Windows *former)
                 w->all[i] = former->all[k];
                 w->all[i].rate = rate;
                 w->all[i].limit = rate.limit;
+                w->all[i].early = false;
             }
 }
 

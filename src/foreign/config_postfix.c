@@ -497,14 +497,25 @@ static void take_time(Postfix *p, const char *name, const char *otherwise, const
     translation_retry(&p->m.t, setting, duration);
 }
 
-/* One is nothing without the other, which has another default there. */
+/* Postfix's defaults, in seconds. */
+#define FIRST 300
+#define FIRST_TEXT "300s"
+#define MAX 4000
+#define MAX_TEXT "4000s"
+
+/* One is nothing without the other, which has another default there; where that is beyond it, both
+ * are the same. */
 static void take_times(Postfix *p)
 {
-    bool any =
-        main_cf_find(&p->m, "minimal_backoff_time") || main_cf_find(&p->m, "maximal_backoff_time");
+    _cleanup_free_
+    char *first = main_cf_value(&p->m, "minimal_backoff_time");
+    _cleanup_free_
+    char *max = main_cf_value(&p->m, "maximal_backoff_time");
+    const char *first_default = !max ? NULL : seconds_of(max, 1) < FIRST ? max : FIRST_TEXT;
+    const char *max_default = !first ? NULL : seconds_of(first, 1) > MAX ? first : MAX_TEXT;
 
-    take_time(p, "minimal_backoff_time", any ? "300s" : NULL, "first");
-    take_time(p, "maximal_backoff_time", any ? "4000s" : NULL, "max");
+    take_time(p, "minimal_backoff_time", first_default, "first");
+    take_time(p, "maximal_backoff_time", max_default, "max");
     take_time(p, "maximal_queue_lifetime", NULL, "give_up_after");
 }
 

@@ -270,9 +270,7 @@ static bool is_wanted(const PickupPass *pass, const char *name)
            fnmatch(pass->pickup->pattern, name, FNM_NOESCAPE) == 0;
 }
 
-/* What is wrong with one file keeps no other waiting; the last is told. Returns what is left of the
- * error. */
-static int pass_over(PickupPass *pass, int error, Failure *f)
+int pickup_pass_over(PickupPass *pass, int error, Failure *f)
 {
     if (error >= 0 || error_is_common(error))
         return error;
@@ -302,7 +300,7 @@ static int take_one(PickupPass *pass, const char *name, PickupFile *files, size_
     if (r == PICKUP_STAGED)
         ++*n;
     if (r == PICKUP_REFUSED) {
-        r = pass_over(pass, pickup_refuse(pass, file, &why, &later), &later);
+        r = pickup_pass_over(pass, pickup_refuse(pass, file, &why, &later), &later);
         return r < 0 ? failure_set(f, r, later.number, "%s", failure_text(&later)) : 0;
     }
     return r < 0 ? failure_set(f, r, why.number, "%s", failure_text(&why)) : 0;
@@ -352,7 +350,7 @@ static int queue_files(PickupPass *pass, PickupFile *files, size_t n, Failure *f
 
         r = pickup_remove(pass, &files[i], &why);
         files[i].removed = r > 0;
-        if (pass_over(pass, r, &why) < 0)
+        if (pickup_pass_over(pass, r, &why) < 0)
             return failure_set(f, r, why.number, "%s", failure_text(&why));
         r = 0;
     }

@@ -18,6 +18,7 @@
 #define BLOCK_BYTES ((size_t)64 * 1024)
 #define BYTE_ORDER_MARK "\xef\xbb\xbf"
 #define NAME_TRIES 8
+#define IN_MEMORY_MAX (1024 * 1024) /* bytes of a copy, where no directory takes it */
 
 /* Who makes a second link and removes the first name, or opens the file to its reader, is given so
  * long. */
@@ -201,7 +202,8 @@ static int copy_whole(Copy *copy, const PickupFile *file, int fd, Failure *f)
 
 int pickup_copy_aside(PickupPass *pass, PickupFile *file, int fd, int *ret_fd, Failure *f)
 {
-    Copy copy = {.pass = pass, .fd = file_scratch()};
+    bool small = file->st.st_size <= IN_MEMORY_MAX;
+    Copy copy = {.pass = pass, .fd = small ? file_scratch() : file_scratch_on_disk()};
 
     if (copy.fd < 0)
         return failure_set_errno(f, copy.fd,

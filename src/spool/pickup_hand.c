@@ -1,49 +1,44 @@
 /* A file of a pickup directory into a queue that is no directory. Must never take away what is not
  * queued there, nor have one file be two messages. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/errors.h"
 #include "base/file.h"
 #include "spool/pickup_internal.h"
 
-#define HOST_MAX 25 /* of its name, in a key */
-
-/* Where the file system does not tell its files apart it is another one each time: twice rather
- * than never. Several machines may put messages there, each of which has files of its own. */
-static int form_key(PickupPass *pass, const PickupFile *file, int fd, char *key, Failure *f)
+/* Its name since it was taken is one that no other file ever has: by that it is the same message
+ * however often it is put, whichever machine does so. */
+static void form_key(const PickupFile *file, const char *taken, SpoolPickupMessage *message)
 {
-    FileIdentity identity;
-    char host[256] = "", name[STAGED_NAME_MAX];
-    int r = file_identity_of(&pass->place, fd, "", &identity);
+    (void)snprintf(message->key, SPOOL_PICKUP_KEY_MAX, "pickup %u %s", file->st.st_uid, taken);
+}
 
-    if (r < 0)
-        return failure_set_errno(f, r, "%s/%s", pass->pickup->directory, file->name);
-    (void)gethostname(host, sizeof(host) - 1);
-    staged_name(pass->pickup->directory, &identity, name);
-    (void)snprintf(key, SPOOL_PICKUP_KEY_MAX, "%s-%" PRIu64 "-%" PRIu64 " %.*s",
-        name + 1 /* no dot */, identity.mtime, identity.bytes, HOST_MAX, host);
-    return PICKUP_STAGED;
+static bool is_taken(const PickupFile *file)
+{
+    return strncmp(file->name, PICKUP_TAKEN_PREFIX, strlen(PICKUP_TAKEN_PREFIX)) == 0;
 }
 
 /* What cannot be taken away is not queued: it would be again and again. */
-static int take_away(PickupPass *pass, const PickupFile *file, const char *taken, Failure *f)
+static int take_away(PickupPass *pass, const PickupFile *file, char *ret_taken, Failure *f)
 {
-    int r = pickup_move(pass, file, taken);
+    int r;
 
-    if (r < 0)
-        return failure_set_errno(f, r, "%s/%s cannot be removed, and is not queued for that reason",
-            pass->pickup->directory, file->name);
-    return r > 0 ? PICKUP_STAGED : PICKUP_NOT_YET;
-}
-
-/* Where another file has its name meanwhile, the next pass takes it as it is. */
-static void put_back(PickupPass *pass, const PickupFile *file, const char *taken)
-{
-    (void)spool_rename(pass->place.fd, taken, file->name);
+    if (is_taken(file)) {
+        (void)snprintf(ret_taken, PICKUP_TAKEN_MAX, "%s", file->name);
+        return PICKUP_STAGED;
+    }
+    pickup_name_taken(ret_taken);
+    r = pickup_move(pass, file, ret_taken);
+    if (r >= 0)
+        return r > 0 ? PICKUP_STAGED : PICKUP_NOT_YET;
+    (void)failure_set_errno(f, r, "%s/%s cannot be removed, and is not queued for that reason",
+        pass->pickup->directory, file->name);
+    r = pickup_pass_over(pass, r, f);
+    return r < 0 ? r : PICKUP_NOT_YET;
 }
 
 static int finish(PickupPass *pass, const PickupFile *file, const char *taken,
@@ -68,6 +63,20 @@ static int cannot_put(const PickupPass *pass, int error, Failure *f)
         failure_text(&why));
 }
 
+/* What was not put keeps its name: whether it is there nobody knows where the answer was lost.
+ * Whether others have to wait as well is seen with the next file. */
+static int put_off(PickupPass *pass, const char *taken, int error, Failure *f)
+{
+    _cleanup_failure_ Failure why = *f;
+    int r;
+
+    *f = (Failure){0};
+    (void)failure_set(f, error, why.number, "%s/%s waits: %s", pass->pickup->directory, taken,
+        failure_text(&why));
+    r = pickup_pass_over(pass, error, f);
+    return r < 0 ? r : PICKUP_NOT_YET;
+}
+
 static int put(PickupPass *pass, PickupFile *file, SpoolPickupMessage *message, Failure *f)
 {
     const SpoolPickupSink *sink = pass->pickup->sink;
@@ -76,15 +85,18 @@ static int put(PickupPass *pass, PickupFile *file, SpoolPickupMessage *message, 
 
     if (r < 0)
         return cannot_put(pass, r, f);
-    pickup_name_taken(taken);
     r = take_away(pass, file, taken, f);
     if (r != PICKUP_STAGED)
         return r;
+    form_key(file, taken, message);
     r = sink->put(sink->user, message, f);
     if (r == 0)
         return finish(pass, file, taken, message, f);
-    put_back(pass, file, taken);
-    return r > 0 ? PICKUP_REFUSED : cannot_put(pass, r, f);
+    if (r < 0)
+        return put_off(pass, taken, r, f);
+    if (!is_taken(file))
+        (void)spool_rename(pass->place.fd, taken, file->name);
+    return PICKUP_REFUSED;
 }
 
 int pickup_hand_over(PickupPass *pass, PickupFile *file, Failure *f)
@@ -93,8 +105,6 @@ int pickup_hand_over(PickupPass *pass, PickupFile *file, Failure *f)
     _cleanup_close_ int fd = -1;
     int r = pickup_look(pass, file, &fd, f);
 
-    if (r == PICKUP_STAGED)
-        r = form_key(pass, file, fd, message.key, f);
     if (r == PICKUP_STAGED)
         r = pickup_copy_aside(pass, file, fd, &message.fd, f);
     message.uid = file->st.st_uid;

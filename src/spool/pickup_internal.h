@@ -68,6 +68,10 @@ int pickup_remove(PickupPass *pass, const PickupFile *file, Failure *f);
  * with a Failure. */
 int pickup_refuse(PickupPass *pass, const PickupFile *file, const Failure *why, Failure *f);
 
+/* What is wrong with one file keeps no other waiting; the last is told. Returns what is left of the
+ * error. */
+int pickup_pass_over(PickupPass *pass, int error, Failure *f);
+
 /* Counts a file that was refused, now or before, which is called so now. */
 void pickup_count_bad(SpoolPickupResult *result, const char *name);
 

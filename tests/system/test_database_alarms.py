@@ -1,7 +1,6 @@
 """What daemons on a database look for now and then: mail that waits for too long, and what relays have taken."""
 
 import json
-import time
 
 from database_case import DatabaseTest
 from process import wait_for
@@ -78,10 +77,11 @@ class Alarms(DatabaseTest):
 
 
 class Rates(DatabaseTest):
-    """What a relay has taken of late counts on, whichever daemon comes."""
+    """What a relay has taken of late counts on, whichever daemon comes. (Each for itself here: what they share, and count
+    together, is test_database_share's.)"""
 
     def limited(self, relay, rate="5/h", **settings):
-        return self.serve(relay, relay_settings={"message_rate": rate}, **settings)
+        return self.serve(relay, relay_settings={"message_rate": rate}, spool={"share_limits": False}, **settings)
 
     def put_many(self, count):
         for n in range(count):
@@ -91,35 +91,6 @@ class Rates(DatabaseTest):
         wait_for(lambda: len(relay.accepted) >= count,
                  lambda: f"{count} are sent, not {len(relay.accepted)}{self.logs()}")
         self.assertEqual(len(relay.accepted), count)
-
-    def test_each_daemon_has_its_share(self):
-        """Of what is configured for each; together they never send more."""
-        relay = self.odd()
-        self.put_many(12)
-        for n in range(2):
-            self.wait_log(self.limited(relay, rate="4/h"), "event=relay-restrained")
-            wait_for(lambda: self.count("kept") == n + 1, "what was sent is kept")  # noqa: B023
-            self.sql(f"UPDATE outbox.daemon SET name = 'host{n}'; UPDATE outbox.kept SET name = 'host{n}'")
-        self.wait_sent(relay, 8)
-
-    def test_connections_are_each_daemons_own(self):
-        taking, most = set(), [0]
-
-        def answer(talk, verb, argument):
-            if verb == "MAIL":
-                taking.add(talk)
-                most.append(len(taking))
-            elif verb in (".", "BDAT"):
-                time.sleep(0.1)
-                taking.discard(talk)
-
-        relay = self.odd(answer)
-        for n in range(30):
-            self.put(f"u{n}")
-        for _ in range(3):
-            self.serve(relay, relay_settings={"connections": 1})
-        self.wait_empty()
-        self.assertLessEqual(max(most), 3)
 
     def test_ended_and_killed(self):
         relay = self.odd()
