@@ -498,10 +498,10 @@ static void take_time(Postfix *p, const char *name, const char *otherwise, const
 }
 
 /* Postfix's defaults, in seconds. */
-#define FIRST 300
-#define FIRST_TEXT "300s"
-#define MAX 4000
-#define MAX_TEXT "4000s"
+#define BACKOFF_MIN 300
+#define BACKOFF_MIN_TEXT "300s"
+#define BACKOFF_MAX 4000
+#define BACKOFF_MAX_TEXT "4000s"
 
 /* One is nothing without the other, which has another default there; where that is beyond it, both
  * are the same. */
@@ -511,8 +511,12 @@ static void take_times(Postfix *p)
     char *first = main_cf_value(&p->m, "minimal_backoff_time");
     _cleanup_free_
     char *max = main_cf_value(&p->m, "maximal_backoff_time");
-    const char *first_default = !max ? NULL : seconds_of(max, 1) < FIRST ? max : FIRST_TEXT;
-    const char *max_default = !first ? NULL : seconds_of(first, 1) > MAX ? first : MAX_TEXT;
+    const char *first_default = !max                               ? NULL
+                                : seconds_of(max, 1) < BACKOFF_MIN ? max
+                                                                   : BACKOFF_MIN_TEXT;
+    const char *max_default = !first                               ? NULL
+                              : seconds_of(first, 1) > BACKOFF_MAX ? first
+                                                                   : BACKOFF_MAX_TEXT;
 
     take_time(p, "minimal_backoff_time", first_default, "first");
     take_time(p, "maximal_backoff_time", max_default, "max");
