@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "database/clocks.h"
 #include "database/kept.h"
+#include "database/lanes.h"
 #include "database/reading.h"
 #include "database/rest.h"
 #include "database/writes.h"
@@ -376,6 +377,9 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_ripen(d);
     if (d->strays && d->claims.n_asking == 0)
         database_keep_what_is_known(d);
+    database_lanes_look(d);
+    if (database_lanes_wait(d)) /* a lane may be open again in the meantime */
+        database_wake(d);
     database_rest(d);
     if (!d->kept.known)
         database_take_kept(d);

@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/file.h"
+#include "database/lanes.h"
 #include "database/rest.h"
 #include "database/writes.h"
 
@@ -105,6 +106,7 @@ static void open_message(DatabaseSource *d, DatabaseMessage *m)
             database_tell(d, FOUND_QUEUED, m, NULL);
         if (d->ready.n == 0)
             d->rest.since = clock_monotonic();
+        database_lanes_find(d, m);
         database_list_add(&d->ready, m);
         database_wake(d);
     }
@@ -396,14 +398,18 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
 void database_claim(DatabaseSource *d)
 {
     Claims *claims = &d->claims;
-    size_t have = d->loading.n + d->ready.n, room;
+    size_t have = database_lanes_have(d), room;
 
     if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
         have > d->rest.ahead / 2 || (d->passing && !claims_have_more(claims)))
         return;
     room = (d->rest.ahead - have) / claims->n;
-    for (size_t i = 0; i < claims->n; i++)
-        claims->n_asking += claim_lane(d, (claims->turn + i) % claims->n, MAX(room, 1u)) >= 0;
+    for (size_t i = 0; i < claims->n; i++) {
+        size_t at = (claims->turn + i) % claims->n;
+
+        if (database_lanes_want(d, claims->lanes[at].name))
+            claims->n_asking += claim_lane(d, at, MAX(room, 1u)) >= 0;
+    }
     claims->turn++;
 }
 

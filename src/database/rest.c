@@ -3,6 +3,7 @@
 #include "database/rest.h"
 
 #include "database/held.h"
+#include "database/lanes.h"
 #include "database/lease.h"
 #include "database/reading.h"
 
@@ -14,25 +15,47 @@ void database_rest_init(DatabaseSource *d)
     d->rest.ahead = DATABASE_AHEAD;
 }
 
-static void give_back(DatabaseSource *d)
+/* Those of these lanes. */
+static void give_back(DatabaseSource *d, uint32_t lanes)
 {
     Rest *rest = &d->rest;
-    DatabaseMessage *m;
+    DatabaseMessage *next;
+    size_t before = d->ready.n;
 
-    while ((m = database_list_take(&d->ready))) {
+    for (DatabaseMessage *m = d->ready.first; m; m = next) {
+        next = m->next;
+        if (!(lanes >> m->base.lane & 1))
+            continue;
+        (void)database_list_remove(&d->ready, m);
         rest->given_back[rest->n_given_back++ % DATABASE_AHEAD] = m->number;
         database_message_free(m);
     }
-    database_keep_what_is_known(d);
-    rest->resting = true;
-    rest->ahead = AHEAD_FIRST;
+    if (d->ready.n < before)
+        database_keep_what_is_known(d);
+}
+
+static void rest_all(DatabaseSource *d)
+{
+    give_back(d, UINT32_MAX);
+    d->rest.resting = true;
+    d->rest.ahead = AHEAD_FIRST;
+}
+
+/* What is held of a lane that is closed may be another daemon's, too. */
+static void rest_lanes(DatabaseSource *d)
+{
+    uint32_t lanes = database_lanes_closed(d, PATIENCE);
+
+    if (lanes && d->claims.n_asking == 0 && !d->stopping && !d->passing)
+        give_back(d, lanes);
 }
 
 void database_rest(DatabaseSource *d)
 {
+    rest_lanes(d);
     if (d->ready.n > 0 && d->claims.n_asking == 0 && !d->stopping && !d->passing &&
         clock_monotonic() >= usec_add(d->rest.since, PATIENCE))
-        give_back(d);
+        rest_all(d);
 }
 
 void database_rest_end(DatabaseSource *d)

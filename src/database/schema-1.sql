@@ -493,16 +493,16 @@ BEGIN
         INTO oldest.message, oldest.waited FROM (
             (SELECT m.id, m.queued AS since FROM (
                 SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 1000
-            ) AS some JOIN message m ON m.id = some.message WHERE m.since IS NULL ORDER BY some.message LIMIT 1)
+            ) AS first_of JOIN message m ON m.id = first_of.message WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
             UNION ALL
             (SELECT m.id, m.queued FROM (
                 SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 1000
-            ) AS some JOIN message m ON m.id = some.message WHERE m.since IS NULL ORDER BY some.message LIMIT 1)
+            ) AS first_of JOIN message m ON m.id = first_of.message WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
             UNION ALL
             (SELECT m.id, m.queued FROM (
                 SELECT d.message, d.attempts FROM deferred d WHERE d.message >= begun ORDER BY d.message LIMIT 1000
-            ) AS some JOIN message m ON m.id = some.message
-                WHERE some.attempts > 0 AND m.since IS NULL ORDER BY some.message LIMIT 1)
+            ) AS first_of JOIN message m ON m.id = first_of.message
+                WHERE first_of.attempts > 0 AND m.since IS NULL ORDER BY first_of.message LIMIT 1)
             UNION ALL
             (SELECT m.id, m.since FROM (
                 SELECT w.id, w.since FROM message w WHERE w.since <= statement_timestamp() ORDER BY w.since LIMIT 1000

@@ -9,6 +9,7 @@
 #include "database/client.h"
 #include "database/held.h"
 #include "database/kept.h"
+#include "database/lanes.h"
 #include "database/lease.h"
 #include "database/reading.h"
 #include "database/rest.h"
@@ -48,6 +49,13 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
     return 0;
 }
 
+static int on_claim(_unused_ sd_event_source *source, void *user)
+{
+    database_lanes_look(user);
+    database_claim(user);
+    return 0;
+}
+
 /* ---- what the engine asks ---- */
 
 /* Of one pass: also before there is a connection, until it is known that there is none. */
@@ -67,7 +75,7 @@ static int take(Source *base, HeldMessage **ret)
 
     if (!database_holds(d) || d->kept.wanted)
         return 0;
-    m = database_list_take(&d->ready);
+    m = database_lanes_take(d);
     if (m)
         database_rest_taken(d);
     else
@@ -75,7 +83,7 @@ static int take(Source *base, HeldMessage **ret)
     if (d->loading.first && !d->reading)
         database_read_on(d);
     if (claims_have_more(&d->claims))
-        database_claim(d);
+        (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
     if (!m)
         return 0;
     *ret = &m->base;
@@ -169,6 +177,8 @@ static const SourceOps database_ops = {
     .settle = database_message_settle,
     .abandon = database_message_abandon,
     .bring = bring,
+    .choose = database_lanes_choose,
+    .lanes = database_lanes_count,
     .flush = flush,
     .keep = database_keep,
     .kept = database_kept,
@@ -205,6 +215,7 @@ void database_source_configure(DatabaseSource *d, const Config *config)
     d->senders = sender_rules_ref(config->spool.senders);
     if (!d->quiet)
         notices_configure(&d->notices, config);
+    database_lanes_configure(d, config);
     database_connection_hurry(d->connection);
 }
 
@@ -237,6 +248,10 @@ static int add_sources(DatabaseSource *d)
 
     if (r >= 0)
         r = sd_event_source_set_enabled(d->turn, SD_EVENT_OFF);
+    if (r >= 0)
+        r = sd_event_add_defer(d->loop, &d->claim, on_claim, d);
+    if (r >= 0)
+        r = sd_event_source_set_enabled(d->claim, SD_EVENT_OFF);
     if (r >= 0)
         r = database_writes_init(d);
     if (r >= 0)
@@ -294,6 +309,8 @@ void database_source_free(DatabaseSource *d)
     free_all(d);
     database_lease_done(d);
     (void)sd_event_source_disable_unref(d->turn);
+    (void)sd_event_source_disable_unref(d->claim);
+    database_lanes_done(d);
     (void)sd_event_source_disable_unref(d->write);
     claims_done(&d->claims);
     buffer_done(&d->figures);

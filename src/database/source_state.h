@@ -45,6 +45,14 @@ typedef struct Kept {
 /* What a daemon holds is its own for so long after it was heard of. */
 #define DATABASE_LEASE "60 seconds"
 
+/* Which lanes of the configuration may be sent, as bits. */
+typedef struct DatabaseLanes {
+    Config *settings;         /* whose they are; NULL: there are none */
+    uint32_t chosen;          /* of which the next message is to be */
+    uint32_t open;            /* likewise, at the end of the last turn */
+    usec_t closed[LANES_MAX]; /* boottime: not since then */
+} DatabaseLanes;
+
 typedef struct DatabaseMessage DatabaseMessage;
 
 /* First in, first out. */
@@ -65,6 +73,7 @@ struct DatabaseSource {
     bool ripening; /* there may be more that is due */
     DatabaseConnection *connection;
     sd_event_source *turn;  /* defer: wakes the engine once, before the loop waits */
+    sd_event_source *claim; /* defer: claims what there is room for, lane by lane */
     sd_event_source *write; /* defer: what has ended in this turn is written together */
     sd_event_source *tick;  /* armed while connected */
 
@@ -89,6 +98,7 @@ struct DatabaseSource {
     /* Of the database's clock, in microseconds; 0: as good as none. */
     int64_t clock_ahead;
 
+    DatabaseLanes lanes;
     Claims claims;
     DatabaseMessage *held; /* all that are in memory */
     DatabaseList loading;  /* claimed, and not read yet */

@@ -17,9 +17,11 @@ static void form_key(const PickupFile *file, const char *taken, SpoolPickupMessa
     (void)snprintf(message->key, SPOOL_PICKUP_KEY_MAX, "pickup %u %s", file->st.st_uid, taken);
 }
 
+/* Anybody may call a file so: one with a longer name is taken as any other. */
 static bool is_taken(const PickupFile *file)
 {
-    return strncmp(file->name, PICKUP_TAKEN_PREFIX, strlen(PICKUP_TAKEN_PREFIX)) == 0;
+    return strncmp(file->name, PICKUP_TAKEN_PREFIX, strlen(PICKUP_TAKEN_PREFIX)) == 0 &&
+           strlen(file->name) < PICKUP_TAKEN_MAX;
 }
 
 /* What cannot be taken away is not queued: it would be again and again. */
@@ -28,7 +30,7 @@ static int take_away(PickupPass *pass, const PickupFile *file, char *ret_taken, 
     int r;
 
     if (is_taken(file)) {
-        (void)snprintf(ret_taken, PICKUP_TAKEN_MAX, "%s", file->name);
+        memcpy(ret_taken, file->name, strlen(file->name) + 1);
         return PICKUP_STAGED;
     }
     pickup_name_taken(ret_taken);

@@ -1,0 +1,126 @@
+/* Must never keep a message waiting behind those of a lane that may not be sent. */
+#include "database/lanes.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "database/held.h"
+#include "database/lease.h"
+#include "database/reading.h"
+
+#define ALL UINT32_MAX
+
+static bool is_open(const DatabaseSource *d, unsigned lane)
+{
+    return d->lanes.open >> lane & 1;
+}
+
+void database_lanes_find(const DatabaseSource *d, DatabaseMessage *m)
+{
+    m->base.lane = config_find_lane(d->lanes.settings, message_envelope(m->opened)->lane);
+}
+
+/* As the database writes it. Claimed from the beginning, before a message is in it. */
+static void know(DatabaseSource *d, const char *lane)
+{
+    char name[LANE_NAME_MAX + 1];
+    size_t n = strnlen(lane, LANE_NAME_MAX);
+
+    for (size_t i = 0; i < n; i++)
+        name[i] = text_fold(lane[i]);
+    name[n] = '\0';
+    (void)claims_add_lane(&d->claims, name); /* where there is no memory it is learnt later */
+}
+
+void database_lanes_configure(DatabaseSource *d, const Config *config)
+{
+    (void)config_unref(d->lanes.settings);
+    d->lanes.settings = config->n_lanes > 0 ? config_ref((Config *)config) : NULL;
+    d->lanes.open = d->lanes.chosen = ALL;
+    for (size_t i = 0; i < config->n_lanes; i++)
+        know(d, config->lanes[i]->name);
+    for (DatabaseMessage *m = d->ready.first; m; m = m->next)
+        database_lanes_find(d, m);
+}
+
+void database_lanes_done(DatabaseSource *d)
+{
+    (void)config_unref(d->lanes.settings);
+}
+
+DatabaseMessage *database_lanes_take(DatabaseSource *d)
+{
+    for (DatabaseMessage *m = d->ready.first; m; m = m->next)
+        if (d->lanes.chosen >> m->base.lane & 1) {
+            (void)database_list_remove(&d->ready, m);
+            return m;
+        }
+    return NULL;
+}
+
+bool database_lanes_want(const DatabaseSource *d, const char *name)
+{
+    return d->lanes.open == ALL || is_open(d, config_find_lane(d->lanes.settings, name));
+}
+
+size_t database_lanes_have(const DatabaseSource *d)
+{
+    size_t n = d->loading.n;
+
+    if (d->lanes.open == ALL)
+        return n + d->ready.n;
+    for (const DatabaseMessage *m = d->ready.first; m; m = m->next)
+        n += is_open(d, m->base.lane);
+    return n;
+}
+
+uint32_t database_lanes_closed(const DatabaseSource *d, usec_t patience)
+{
+    usec_t now = database_now();
+    uint32_t closed = 0;
+
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        if (!is_open(d, i) && now >= usec_add(d->lanes.closed[i], patience))
+            closed |= (uint32_t)1 << i;
+    return closed;
+}
+
+bool database_lanes_wait(const DatabaseSource *d)
+{
+    return d->lanes.open != ALL;
+}
+
+void database_lanes_look(DatabaseSource *d)
+{
+    uint32_t opened = d->lanes.chosen & ~d->lanes.open;
+
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        if (is_open(d, i) && !(d->lanes.chosen >> i & 1))
+            d->lanes.closed[i] = database_now();
+    d->lanes.open = d->lanes.chosen;
+    if (opened)
+        claims_look_again(&d->claims);
+}
+
+/* ---- what the engine asks ---- */
+
+/* Now and then it chooses one lane for a moment, so that the next message is of that: which are
+ * open is seen at the end of its turn. */
+void database_lanes_choose(Source *base, uint32_t lanes)
+{
+    DatabaseSource *d = database_source_from(base);
+
+    d->lanes.chosen = lanes | ALL << (d->lanes.settings ? d->lanes.settings->n_lanes + 1 : 0);
+    if (d->lanes.chosen != d->lanes.open)
+        (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
+}
+
+void database_lanes_count(const Source *base, size_t ret[static LANES_MAX])
+{
+    const DatabaseSource *d = (const DatabaseSource *)base;
+
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        ret[i] = 0;
+    for (const DatabaseMessage *m = d->ready.first; m; m = m->next)
+        ret[m->base.lane]++;
+}

@@ -1,0 +1,68 @@
+"""Lanes of the configuration, with the queue in a database: none keeps another waiting, nor takes what it may not send."""
+
+import time
+
+from database_case import DatabaseTest
+from process import wait_for
+
+
+class Lanes(DatabaseTest):
+    lanes = ""
+
+    def configure(self, *relays, **settings):
+        super().configure(*relays, **settings)
+        with open(self.configuration, "a", encoding="utf-8") as file:
+            file.write(f"lanes = ( {self.lanes} );\n")
+
+    def begin(self, lanes, relay, **settings):
+        self.lanes = lanes
+        return self.serve(relay, **settings)
+
+    def put_bulk(self, count):
+        self.sql("SELECT outbox.queue('news@lab.test', ARRAY['n' || n || '@lab.test'], E'Subject: x\\n\\ny\\n', lane => 'bulk') "
+                 f"FROM generate_series(1, {count}) n")
+
+    def test_connections(self):
+        """As many at a time as the lane has, one after the other."""
+        busy, most = set(), [0]
+
+        def answer(talk, verb, argument):
+            if verb == "MAIL":
+                busy.add(talk)
+                most[0] = max(most[0], len(busy))
+            elif verb == ".":
+                time.sleep(0.02)
+                busy.discard(talk)
+
+        relay = self.odd(answer)
+        self.put_bulk(250)
+        self.begin('{ name = "bulk"; connections = 2; }', relay)
+        self.wait_empty(60)
+        self.assertEqual(len(relay.accepted), 250)
+        self.assertLessEqual(most[0], 2)
+
+    def test_one_that_is_closed_keeps_no_other_waiting(self):
+        """What is held of it goes back, for another daemon may send it."""
+        relay = self.odd()
+        self.put_bulk(1000)
+        self.begin('{ name = "bulk"; message_rate = "3/d"; }', relay)
+        wait_for(lambda: len(relay.accepted) == 3, lambda: f"3 messages at {relay}{self.logs()}")
+        self.put("ann")
+        self.wait_taken(relay, "ann")
+        wait_for(lambda: self.count("ready") == 997 and self.count("leased") == 0,
+                 lambda: f"997 that are ready, not {self.count('ready')}; {self.count('deferred')} are deferred{self.logs()}", 30)
+        self.put("bob")
+        self.wait_taken(relay, "bob")
+        self.assertEqual(len(relay.accepted), 5)
+
+    def test_the_higher_one_first(self):
+        """A message behind a thousand others of another lane waits for a few of them."""
+        relay = self.odd(lambda talk, verb, argument: time.sleep(0.01) if verb == "." else None)
+        self.put_bulk(1000)
+        self.begin('{ name = "alerts"; priority = 10; }', relay, relay_settings={"connections": 2})
+        wait_for(lambda: len(relay.accepted) > 50, lambda: f"50 messages at {relay}{self.logs()}", 30)
+        before = len(relay.accepted)
+        self.put("ann", more=", lane => 'alerts'")
+        self.wait_taken(relay, "ann", seconds=30)
+        place = [recipients for recipients, _ in relay.accepted].index(("ann@lab.test",))
+        self.assertLess(place - before, 300)
