@@ -132,7 +132,7 @@ class Trouble(DatabaseTest):
 
     def test_everybody_is_no_role(self):
         self.init()
-        self.fails("database", "grant", "public", "operator", status=75, words=["is everybody, and no role"])
+        self.fails("database", "grant", "public", "operator", status=78, words=["is everybody, and no role"])
         self.assertEqual(self.sql("SELECT has_function_privilege('app', 'outbox.figures()', 'execute')"), [["f"]])
 
     def test_no_such_role(self):

@@ -62,7 +62,7 @@ class Own(OwnTest):
         self.assertIn(b"these are the messages that you have queued", self.tool_as(ALICE, "list").stderr)
         self.assertIn(b"alice@lab.test", self.tool_as(ALICE, "show", self.ids[ALICE]).stdout)
         content = self.tool_as(ALICE, "show", "--content", self.ids[ALICE])
-        self.assertIn(b"Subject:", content.stdout)
+        self.assertIn(b"Subject:", content.stdout, content.stderr)
         for command in (("show",), ("show", "--content"), ("hold",), ("delete",)):
             other = self.tool_as(ALICE, *command, self.ids[BOB])
             self.assertIn(b"there is no message", other.stderr, command)

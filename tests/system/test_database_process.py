@@ -4,6 +4,7 @@ import signal
 
 from database_case import DatabaseTest
 from lab import program
+from odd_relay import SILENCE
 from process import Process, wait_for
 
 
@@ -115,7 +116,7 @@ class Passes(DatabaseTest):
         self.assertEqual(self.count("leased") + self.count("ready"), 2)
 
     def test_a_signal_gives_back_what_was_not_sent(self):
-        relay = self.odd(lambda talk, verb, argument: "" if verb == "RCPT" else None)
+        relay = self.odd(lambda talk, verb, argument: SILENCE if verb == "RCPT" else None)
         self.passing(relay)
         for _ in range(20):
             self.put("ann")
@@ -124,4 +125,5 @@ class Passes(DatabaseTest):
         child.signal(signal.SIGTERM)
         child.signal(signal.SIGTERM)
         child.wait()
-        self.assertEqual((self.count("ready"), self.count("leased"), self.count("daemon")), (20, 0, 0))
+        self.assertEqual((self.count("ready"), self.count("leased"), self.count("daemon")), (20, 0, 0),
+                         self.sql("SELECT line FROM outbox.record"))

@@ -120,7 +120,7 @@ class Machine(DatabaseTest):
 
     def test_stopped_while_the_database_is_gone(self):
         """It ends; the lease does, too, and another daemon finds what it had not written."""
-        relay = self.odd(lambda talk, verb, argument: self.database.process.kill() if verb == "." else None)
+        relay = self.odd(lambda talk, verb, argument: self.database.crash() if verb == "." else None)
         daemon = self.serve(relay, daemon={"stop_timeout": "1s"})
         self.put("ann")
         self.wait_log(daemon, "event=database-lost")

@@ -206,8 +206,9 @@ odd = 1
         self.assert_relay(made["relays"][0], host="smtp.example.net", port=465, tls="implicit", user="me",
                           hello="vm.example.org")
         self.assertEqual(self.secret(), "secret\n")
-        self.assertEqual(printed.replace("\n# ", " ").count("main.cf:"), 1, printed)
-        self.assertIn("accepted any certificate", printed)
+        notes = printed.replace("\n# ", " ")
+        self.assertEqual(notes.count("main.cf:"), 1, printed)
+        self.assertIn("accepted any certificate", notes)
         (self.other / "master.cf").touch()
         said = subprocess.run(["postconf", "-c", self.other, "-n"], stdout=subprocess.PIPE, check=True, text=True)
         (self.secrets / "password").unlink()
