@@ -424,7 +424,7 @@ BEGIN
         WHERE id = daemon_renew.daemon RETURNING seen INTO began;
     alive := FOUND;
     SELECT count(*) FILTER (WHERE id < daemon_renew.daemon), count(*),
-            count(*) FILTER (WHERE renewed < began AND renewed > clock_timestamp() - interval '30 seconds') = 0
+            count(*) FILTER (WHERE id <> daemon_renew.daemon AND renewed < began AND renewed > clock_timestamp() - interval '30 seconds') = 0
         INTO place, daemons, known FROM daemon WHERE until > clock_timestamp();
 END $$;
 
@@ -1161,19 +1161,28 @@ BEGIN
     RETURN new_id;
 END $$;
 
+-- The key of what comes from a directory ends with the identity of its file.
+CREATE FUNCTION is_of_file(key text, file text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT right(key, length(file) + 1) = ' ' || file
+$$;
+
 -- It has left the directory: it is where it is to be, from now on or since before. False when it never came here, as far as is
 -- known: a key is kept for a week, and as long as its message.
-CREATE FUNCTION arrived(mover text, message bigint) RETURNS boolean
+CREATE FUNCTION arrived(mover text, message bigint, file text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
     it aside%ROWTYPE;
 BEGIN
-    -- What was given is known by its number: its directory, or the host, may have another name by now.
+    -- What was given is known by its number and its file: its directory, or the host, may have another name by now, and
+    -- after a restore a number is given again.
     SELECT * INTO it FROM aside WHERE message = arrived.message
-        AND (mover = arrived.mover OR (mover LIKE 'from %' AND arrived.mover LIKE 'from %')) FOR UPDATE;
+        AND (mover = arrived.mover OR (mover LIKE 'from %' AND arrived.mover LIKE 'from %'))
+        AND (arrived.file IS NULL OR EXISTS (SELECT FROM message WHERE id = arrived.message AND is_of_file(key, arrived.file)))
+        FOR UPDATE;
     IF NOT FOUND THEN
-        RETURN EXISTS (SELECT FROM used_key WHERE used_key.message = arrived.message AND key LIKE 'move %');
+        RETURN EXISTS (SELECT FROM used_key WHERE used_key.message = arrived.message AND moved
+            AND (arrived.file IS NULL OR is_of_file(key, arrived.file)));
     END IF;
     IF it.was = 'held' THEN
         UPDATE aside SET mover = NULL, was = NULL WHERE message = it.message;

@@ -258,6 +258,13 @@ static int add_line(Translation *t, Lines *lines, char *line, Failure *f)
     return r < 0 ? failure_set_errno(f, r, "cannot read %s", t->source) : 0;
 }
 
+/* It may have had a password. */
+static void wipe(const Buffer *text)
+{
+    if (buffer_size(text) > 0)
+        explicit_bzero((char *)(uintptr_t)buffer_data(text), buffer_size(text));
+}
+
 static int read_lines(Translation *t, const char *path, Lines *lines, Failure *f)
 {
     const char *source = t->source;
@@ -274,11 +281,11 @@ static int read_lines(Translation *t, const char *path, Lines *lines, Failure *f
         t->line++;
         r = add_line(t, lines, (char *)(uintptr_t)buffer_data(&line), f);
         if (r < 0)
-            return r;
+            break;
     }
-    explicit_bzero((char *)(uintptr_t)buffer_data(&line), buffer_size(&line));
+    wipe(&line);
     if (r < 0)
-        return fail_line(t, r, f);
+        return f && f->text ? r : fail_line(t, r, f);
     r = take_lines(t, lines, f);
     t->source = source;
     t->line = before;
@@ -290,8 +297,7 @@ static int read_all(Translation *t, const char *path, bool joins, TranslationTak
     Lines lines = {.take = take, .joins = joins};
     int r = read_lines(t, path, &lines, f);
 
-    if (buffer_size(&lines.text) > 0) /* it may be a password */
-        explicit_bzero((char *)(uintptr_t)buffer_data(&lines.text), buffer_size(&lines.text));
+    wipe(&lines.text);
     buffer_done(&lines.text);
     return r;
 }

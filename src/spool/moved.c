@@ -105,6 +105,16 @@ static int remove_with_record(const Spool *spool, const char *name, const char *
     return 0;
 }
 
+int spool_given_stat(const Spool *spool, const char *mark, struct stat *ret, Failure *f)
+{
+    char name[SPOOL_NAME_MAX];
+    int r;
+
+    name_of(SPOOL_GIVEN_PREFIX, mark, name);
+    r = spool_stat_at(spool->fd, name, ret);
+    return r < 0 ? cannot(spool, r, name, "look at", f) : 0;
+}
+
 int spool_given_remove(const Spool *spool, const char *mark, const char *id, Failure *f)
 {
     char name[SPOOL_NAME_MAX];

@@ -11,6 +11,8 @@
  * A MARK tells which message of which other queue it is. */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "base/buffer.h"
 #include "spool/spool.h"
 
@@ -29,6 +31,9 @@ int spool_moving_lock(const Spool *spool, Failure *f);
  * another file, or none, has that name now; or another negative errno, each with a Failure. */
 int spool_give(
     const Spool *spool, const char *id, SpoolState state, int fd, const char *mark, Failure *f);
+
+/* What was given, as a file. 0 or a negative errno with a Failure. */
+int spool_given_stat(const Spool *spool, const char *mark, struct stat *ret, Failure *f);
 
 /* Removes what was given, which was called `id`, and its record. 0, also when it is not there; or a
  * negative errno with a Failure. */

@@ -195,12 +195,22 @@ static const char *format(char text[static NUMBER_MAX], uint64_t number)
     return number > 0 ? text : NULL;
 }
 
-/* In the microseconds of the time when the file was begun, and its inode: that no other has. */
+#define FILE_TEXT_MAX 80
+
+/* Its inode, and the time when it was written: that no other has, and it keeps with another name.
+ */
+static const char *format_file(const struct stat *st, char file[static FILE_TEXT_MAX])
+{
+    snprintf(file, FILE_TEXT_MAX, "%" PRIu64 "-%" PRIu64 "-%lld", (uint64_t)st->st_ino,
+        (uint64_t)st->st_size, (long long)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
+    return file;
+}
+
 static void format_key(const Moving *m, const Going *g, char key[static 500])
 {
-    snprintf(key, 500, "move %.380s %" PRIu64 "-%" PRIu64 "-%lld", m->from + strlen("from "),
-        (uint64_t)g->st.st_ino, (uint64_t)g->st.st_size,
-        (long long)g->st.st_mtim.tv_sec * 1000000000 + g->st.st_mtim.tv_nsec);
+    char file[FILE_TEXT_MAX];
+
+    snprintf(key, 500, "move %.380s %s", m->from + strlen("from "), format_file(&g->st, file));
 }
 
 /* When a deferred message is due, or one that was not tried to begin with; 0: it may go at once. */
@@ -291,9 +301,15 @@ static void format_mark(
 
 static int finish(Moving *m, const char *mark, const char *database_id, const char *id, Failure *f)
 {
-    int r = move_ask(m, "SELECT outbox.arrived($1, $2)", m->from, database_id, f);
+    _cleanup_database_rows_ DatabaseRows rows = {0};
+    char file[FILE_TEXT_MAX];
+    struct stat st;
+    int r = spool_given_stat(m->spool, mark, &st, f);
 
-    if (r == 0)
+    if (r >= 0)
+        r = store_ask(m->database, "SELECT outbox.arrived($1, $2, $3)",
+            (const char *[]){m->from, database_id, format_file(&st, file)}, 3, &rows, f);
+    if (r >= 0 && !database_is_true(&rows, 0, 0))
         return failure_set(f, -ENODATA, ERROR_SPOOL,
             "%s/" SPOOL_GIVEN_PREFIX
             "%s was given to the database as message %s, of which that knows "

@@ -275,6 +275,21 @@ class Deaths(MoveTest):
         self.assertIn("1 message moved", self.move("database", "--all"))
         self.assertEqual((len(self.there()), self.here()), (2, []))
 
+    def test_given_under_a_number_that_another_has(self):
+        """After a restore numbers come again: what was moved from another file under that one is not this."""
+        self.queue.drop("b", message(to=["bob@lab.test"]))
+        time.sleep(SETTLE)
+        self.move("database", "b")
+        number = self.sql("SELECT id FROM outbox.message")[0][0]
+        tag = self.sql("SELECT outbox.tag()")[0][0]
+        self.queue.drop("a", message(to=["ann@lab.test"]))
+        given = self.queue.path / f".given-{tag}-{number}-a"
+        (self.queue.path / "a.queued").rename(given)
+        told = self.move("database", "--all", status=None)
+        self.assertEqual(told.returncode, 69)
+        self.assertIn(f"-{number}-a was given to the database as message {number}, of which".encode(), told.stderr)
+        self.assertTrue(given.exists())
+
     def test_given_delivered_and_gone(self):
         """The key tells that it was there."""
         self.queue.drop("a", message())
