@@ -18,6 +18,8 @@
  * whose end cannot be written waits. */
 #define TROUBLE_PAUSE (5 * USEC_PER_SEC)
 
+#define SHARED_PAUSE USEC_PER_MINUTE
+
 /* So many ends may wait for room. Others are sent meanwhile: those that are delivered make some. */
 #define STUCK_MAX 256
 
@@ -257,6 +259,15 @@ static void wait_in_source(Engine *engine, HeldMessage *message)
 
 /* ---- in ---- */
 
+/* Where others deliver, too, what is this process's part may be more soon, and another may send it
+ * now: it is not put off for long for the sake of a rate. */
+static usec_t not_for_long(const Engine *engine, unsigned lane, usec_t until)
+{
+    if ((engine->share.known && engine->share.count == 1) || lanes_is_quiet(engine, lane))
+        return until;
+    return MIN(until, usec_add(engine_now_real(engine), SHARED_PAUSE));
+}
+
 /* What the source said of its lane was a hint. Of one that is to wait it is told where it is next.
  */
 static bool is_out_of_turn(Engine *engine, HeldMessage *message)
@@ -267,7 +278,7 @@ static bool is_out_of_turn(Engine *engine, HeldMessage *message)
     if (lanes_admit(engine, message, &until))
         return false;
     lanes_note_put_off(engine, message->lane);
-    give_back_until(engine, message, true, until);
+    give_back_until(engine, message, true, not_for_long(engine, message->lane, until));
     engine_wake(engine);
     return true;
 }

@@ -225,6 +225,7 @@ START_TEST(a_rate_is_shared)
     /* A third comes, who does not know of it yet, and then it is alone. */
     restraint_share(r, &(Share){1, 3, false});
     ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 0);
+    ck_assert_uint_eq(restraint_room(r, NOW, REAL).from, NOW + USEC_PER_SEC); /* it knows soon */
     restraint_share(r, &SHARE_WHOLE);
     ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 6);
     ck_assert_uint_eq(restraint_when(r, 95, NOW), NOW);
@@ -268,6 +269,21 @@ START_TEST(what_others_sent_counts_as_well)
     ck_assert_uint_eq(restraint_room(r, room.from, REAL).messages, 3);
     restraint_forget_others(r);
     ck_assert_uint_eq(restraint_room(r, NOW, REAL).messages, 6);
+    restraint_free(r);
+}
+END_TEST
+
+START_TEST(one_to_many_goes_when_all_of_the_rate_has_room)
+{
+    Restraint *r = restraint_of(NULL, "600/h", NULL, NULL);
+
+    restraint_share(r, &(Share){0, 3, true});
+    restraint_load_others(r, "r", "r 3600 0:100 r", 0, NOW);
+    ck_assert_uint_eq(
+        restraint_when(r, 500, NOW), NOW); /* more than its part, where it sent nothing */
+    restraint_load_others(r, "r", "r 3600 0:1 r", 0, NOW);
+    ck_assert_uint_gt(restraint_when(r, 500, NOW), NOW);
+    ck_assert_uint_eq(restraint_when(r, 200, NOW), NOW);
     restraint_free(r);
 }
 END_TEST
@@ -331,6 +347,7 @@ int main(void)
     tcase_add_test(t, the_parts_of_a_limit_are_all_of_it);
     tcase_add_test(t, a_rate_is_shared);
     tcase_add_test(t, what_others_sent_counts_as_well);
+    tcase_add_test(t, one_to_many_goes_when_all_of_the_rate_has_room);
     tcase_add_test(t, a_sixtieth_of_a_rate_is_due_to_be_kept);
     tcase_add_test(t, nothing_goes_in_quiet_hours);
     suite_add_tcase(suite, t);
