@@ -3,14 +3,6 @@
 #include "database/kept.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-
-static const char *format_daemon(const DatabaseSource *d, char text[static 24])
-{
-    (void)snprintf(text, 24, "%" PRId64, d->daemon);
-    return text;
-}
 
 static void on_written(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
@@ -21,8 +13,8 @@ static void on_written(void *user, const DatabaseResult *rows, _unused_ const Fa
 
 void database_write_kept(DatabaseSource *d)
 {
-    char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon), buffer_data(&d->kept.latest)};
+    char daemon[DAEMON_TEXT_MAX];
+    const char *const values[] = {database_format_daemon(d, daemon), buffer_data(&d->kept.latest)};
 
     if (!d->kept.unsaved || !d->alive || !d->kept.known)
         return;
@@ -53,8 +45,8 @@ static void on_taken(void *user, const DatabaseResult *rows, _unused_ const Fail
 void database_take_kept(DatabaseSource *d)
 {
     static const char statement[] = "SELECT text, later FROM outbox.take_kept($1, $2)";
-    char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon), DATABASE_LEASE};
+    char daemon[DAEMON_TEXT_MAX];
+    const char *const values[] = {database_format_daemon(d, daemon), DATABASE_LEASE};
 
     if (d->alive && !d->kept.asking)
         d->kept.asking = database_ask(d->connection, statement, values, 2, on_taken, d) >= 0;
@@ -104,8 +96,8 @@ static void on_others(void *user, const DatabaseResult *rows, _unused_ const Fai
 
 void database_ask_others(DatabaseSource *d)
 {
-    char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon)};
+    char daemon[DAEMON_TEXT_MAX];
+    const char *const values[] = {database_format_daemon(d, daemon)};
 
     if (d->kept.shared && d->share_limits)
         (void)database_ask(

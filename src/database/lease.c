@@ -3,7 +3,6 @@
 #include "database/lease.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -52,12 +51,6 @@ bool database_holds(const DatabaseSource *d)
     return d->alive && database_now() < d->lease_end;
 }
 
-static const char *format_daemon(const DatabaseSource *d, char text[static 24])
-{
-    (void)snprintf(text, 24, "%" PRId64, d->daemon);
-    return text;
-}
-
 /* ---- lost and back ---- */
 
 /* Once, and again when there is something that somebody has to mend: one that restarts says a thing
@@ -95,8 +88,8 @@ static void on_kept_only(void *user, const DatabaseResult *rows, _unused_ const 
 void database_keep_what_is_known(DatabaseSource *d)
 {
     _cleanup_buffer_ Buffer known = {0};
-    char daemon[24];
-    const char *values[2] = {format_daemon(d, daemon)};
+    char daemon[DAEMON_TEXT_MAX];
+    const char *values[2] = {database_format_daemon(d, daemon)};
     int r = buffer_append(&known, "{", 1);
 
     for (const DatabaseMessage *m = d->held; m && r >= 0; m = m->older)
@@ -228,9 +221,9 @@ static bool is_idle(const DatabaseSource *d)
 
 void database_renew(DatabaseSource *d)
 {
-    char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon), DATABASE_LEASE, is_idle(d) ? "t" : "f",
-        buffer_size(&d->figures) > 0 ? buffer_data(&d->figures) : NULL};
+    char daemon[DAEMON_TEXT_MAX];
+    const char *const values[] = {database_format_daemon(d, daemon), DATABASE_LEASE,
+        is_idle(d) ? "t" : "f", buffer_size(&d->figures) > 0 ? buffer_data(&d->figures) : NULL};
 
     if (d->beginning)
         return;
@@ -413,8 +406,8 @@ static void on_end(void *user, const DatabaseResult *rows, _unused_ const Failur
 void database_lease_end(DatabaseSource *d)
 {
     usec_t until = usec_add(clock_monotonic(), END_PATIENCE);
-    char daemon[24];
-    const char *const values[] = {format_daemon(d, daemon)};
+    char daemon[DAEMON_TEXT_MAX];
+    const char *const values[] = {database_format_daemon(d, daemon)};
 
     d->stopping = true;
     for (int i = 0; i < END_TRIES && d->alive && d->ending.first; i++) {

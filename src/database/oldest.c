@@ -25,10 +25,10 @@ static void ask(DatabaseSource *d, usec_t every)
 {
     static const char statement[] =
         "SELECT watches, message, waited FROM outbox.oldest($1, $2::interval)";
-    char daemon[24], interval[48];
+    char daemon[DAEMON_TEXT_MAX], interval[48];
     const char *const values[] = {daemon, interval};
 
-    (void)snprintf(daemon, sizeof(daemon), "%" PRId64, d->daemon);
+    (void)database_format_daemon(d, daemon);
     (void)snprintf(interval, sizeof(interval), "%" PRIu64 " microseconds", (uint64_t)every);
     d->asking_oldest = database_ask(d->connection, statement, values, 2, on_oldest, d) >= 0;
 }

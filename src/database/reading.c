@@ -264,13 +264,13 @@ static size_t bytes_ahead(const DatabaseSource *d)
 static void read_envelopes(DatabaseSource *d)
 {
     _cleanup_buffer_ Buffer wanted = {0};
-    char daemon[24], whole[24], most[24];
+    char daemon[DAEMON_TEXT_MAX], whole[24], most[24];
     const char *values[4] = {daemon, NULL, whole, most};
 
     if (d->reading || !d->alive || bytes_ahead(d) >= DATABASE_READ_BYTES ||
         format_wanted(d, &wanted) < 0 || buffer_size(&wanted) <= 3)
         return;
-    (void)snprintf(daemon, sizeof(daemon), "%" PRId64, d->daemon);
+    (void)database_format_daemon(d, daemon);
     (void)snprintf(whole, sizeof(whole), "%d", DATABASE_WHOLE_BYTES);
     (void)snprintf(most, sizeof(most), "%d", DATABASE_READ_BYTES);
     values[1] = buffer_data(&wanted);
@@ -373,7 +373,7 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
     const ClaimsLane *lane = &d->claims.lanes[at];
     _cleanup_buffer_ Buffer late = {0};
     Claiming *claiming = malloc(sizeof(*claiming));
-    char daemon[24], after[24], message[24], limit[24];
+    char daemon[DAEMON_TEXT_MAX], after[24], message[24], limit[24];
     const char *values[] = {daemon, lane->name, after, message, NULL, limit};
     int r = claiming ? claims_format_late(lane, &late) : -ENOMEM;
 
@@ -384,7 +384,7 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
         return r;
     }
     *claiming = (Claiming){d, at, most, d->claims.scan};
-    (void)snprintf(daemon, sizeof(daemon), "%" PRId64, d->daemon);
+    (void)database_format_daemon(d, daemon);
     (void)snprintf(after, sizeof(after), "%" PRIu64, lane->after);
     (void)snprintf(message, sizeof(message), "%" PRId64, lane->after_message);
     (void)snprintf(limit, sizeof(limit), "%zu", most);

@@ -2,6 +2,7 @@
 #include "database/source.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,12 @@ void database_tell_trouble(DatabaseSource *d, int error)
 
     (void)failure_set_errno(&f, error, "cannot take messages from the database");
     database_tell(d, FOUND_TROUBLE, NULL, &f);
+}
+
+const char *database_format_daemon(const DatabaseSource *d, char text[static DAEMON_TEXT_MAX])
+{
+    (void)snprintf(text, DAEMON_TEXT_MAX, "%" PRId64, d->daemon);
+    return text;
 }
 
 void database_wake(DatabaseSource *d)

@@ -130,6 +130,11 @@ void database_flush(DatabaseSource *database);
 /* The time by a clock that runs on while the machine sleeps. */
 usec_t database_now(void);
 
+/* The daemon's number there. Returns `text`. */
+#define DAEMON_TEXT_MAX 24
+const char *database_format_daemon(
+    const DatabaseSource *database, char text[static DAEMON_TEXT_MAX]);
+
 /* Whether what this daemon holds is its own for certain. */
 bool database_holds(const DatabaseSource *database);
 

@@ -2,7 +2,6 @@
 #include "database/writes.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/errors.h"
@@ -189,13 +188,13 @@ static size_t form_batch(DatabaseSource *d, Buffer *out)
 void database_write_now(DatabaseSource *d)
 {
     _cleanup_buffer_ Buffer batch = {0};
-    char daemon[24];
+    char daemon[DAEMON_TEXT_MAX];
     const char *values[2] = {daemon};
 
     if (d->n_writing > 0 || !d->ending.first || !d->alive || d->beginning)
         return;
     d->n_writing = form_batch(d, &batch);
-    (void)snprintf(daemon, sizeof(daemon), "%lld", (long long)d->daemon);
+    (void)database_format_daemon(d, daemon);
     values[1] = buffer_data(&batch);
     if (d->n_writing > 0 &&
         database_ask(d->connection, write_statement, values, 2, on_answer, d) >= 0)
