@@ -9,6 +9,10 @@
 #include "database/reading.h"
 
 #define ALL UINT32_MAX
+#define AHEAD_FIRST 2
+
+/* A pass goes by a lane that is closed for so long: the engine does after PLAN_SILENT. */
+#define PASSED_BY (12 * USEC_PER_SEC)
 
 static bool is_open(const DatabaseSource *d, unsigned lane)
 {
@@ -37,6 +41,8 @@ void database_lanes_configure(DatabaseSource *d, const Config *config)
     (void)config_unref(d->lanes.settings);
     d->lanes.settings = config->n_lanes > 0 ? config_ref((Config *)config) : NULL;
     d->lanes.open = d->lanes.chosen = ALL;
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        d->lanes.ahead[i] = DATABASE_AHEAD;
     for (size_t i = 0; i < config->n_lanes; i++)
         know(d, config->lanes[i]->name);
     for (DatabaseMessage *m = d->ready.first; m; m = m->next)
@@ -53,14 +59,64 @@ DatabaseMessage *database_lanes_take(DatabaseSource *d)
     for (DatabaseMessage *m = d->ready.first; m; m = m->next)
         if (d->lanes.chosen >> m->base.lane & 1) {
             (void)database_list_remove(&d->ready, m);
+            d->lanes.ahead[m->base.lane] =
+                MIN(2 * d->lanes.ahead[m->base.lane], (size_t)DATABASE_AHEAD);
             return m;
         }
     return NULL;
 }
 
-bool database_lanes_want(const DatabaseSource *d, const char *name)
+static size_t count_ready(const DatabaseSource *d, unsigned lane)
 {
-    return d->lanes.open == ALL || is_open(d, config_find_lane(d->lanes.settings, name));
+    size_t n = 0;
+
+    for (const DatabaseMessage *m = d->ready.first; m; m = m->next)
+        n += m->base.lane == lane;
+    return n;
+}
+
+size_t database_lanes_want(const DatabaseSource *d, const char *name, size_t most)
+{
+    unsigned lane = config_find_lane(d->lanes.settings, name);
+    size_t ahead = d->lanes.ahead[lane], have;
+
+    if (!is_open(d, lane))
+        return 0;
+    if (ahead >= DATABASE_AHEAD)
+        return most;
+    have = count_ready(d, lane);
+    return MIN(most, ahead - MIN(ahead, have));
+}
+
+/* Those of them that have been open since, or are not in `left_out`. */
+static bool have_more(const DatabaseSource *d, uint32_t left_out)
+{
+    for (size_t i = 0; i < d->claims.n; i++) {
+        const ClaimsLane *lane = &d->claims.lanes[i];
+
+        if (lane->more && !(left_out >> config_find_lane(d->lanes.settings, lane->name) & 1))
+            return true;
+    }
+    return false;
+}
+
+bool database_lanes_have_more(const DatabaseSource *d)
+{
+    uint32_t opened = d->lanes.chosen & ~d->lanes.open; /* it is seen at the end of the turn */
+
+    return opened || have_more(d, ~d->lanes.open);
+}
+
+bool database_lanes_have_more_soon(const DatabaseSource *d)
+{
+    return have_more(d, database_lanes_closed(d, PASSED_BY));
+}
+
+void database_lanes_gave_back(DatabaseSource *d, uint32_t lanes)
+{
+    for (unsigned i = 0; i < LANES_MAX; i++)
+        if (lanes >> i & 1)
+            d->lanes.ahead[i] = AHEAD_FIRST;
 }
 
 size_t database_lanes_have(const DatabaseSource *d)
@@ -98,8 +154,12 @@ void database_lanes_look(DatabaseSource *d)
         if (is_open(d, i) && !(d->lanes.chosen >> i & 1))
             d->lanes.closed[i] = database_now();
     d->lanes.open = d->lanes.chosen;
-    if (opened)
-        claims_look_again(&d->claims);
+    for (size_t i = 0; i < d->claims.n && opened; i++) {
+        ClaimsLane *lane = &d->claims.lanes[i];
+
+        if (opened >> config_find_lane(d->lanes.settings, lane->name) & 1)
+            lane->more = true;
+    }
 }
 
 /* ---- what the engine asks ---- */

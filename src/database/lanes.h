@@ -18,8 +18,18 @@ void database_lanes_look(DatabaseSource *database);
 /* The first message that may be taken now, or NULL. */
 DatabaseMessage *database_lanes_take(DatabaseSource *database);
 
-/* Whether messages of that lane of the database's are wanted. */
-bool database_lanes_want(const DatabaseSource *database, const char *name);
+/* How many messages more of that lane of the database's are to be claimed, of so many at most; 0
+ * for one that is closed. */
+size_t database_lanes_want(const DatabaseSource *database, const char *name, size_t most);
+
+/* Whether there may be messages that no claim has seen, of lanes that are open; and, for a pass, of
+ * those that have not been closed for long, too. */
+bool database_lanes_have_more(const DatabaseSource *database);
+bool database_lanes_have_more_soon(const DatabaseSource *database);
+
+/* What was held of these lanes went back: little is claimed of them at a time, and more with each
+ * message that is taken. */
+void database_lanes_gave_back(DatabaseSource *database, uint32_t lanes);
 
 /* So many messages are claimed that may be taken when they have been read. */
 size_t database_lanes_have(const DatabaseSource *database);

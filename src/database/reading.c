@@ -368,6 +368,9 @@ static void on_claimed(void *user, const DatabaseResult *rows, _unused_ const Fa
     database_wake(d);
 }
 
+/* Messages in memory, those of lanes that are closed as well. */
+#define ALL_AHEAD ((size_t)2 * DATABASE_AHEAD)
+
 static int claim_lane(DatabaseSource *d, size_t at, size_t most)
 {
     const ClaimsLane *lane = &d->claims.lanes[at];
@@ -398,17 +401,19 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
 void database_claim(DatabaseSource *d)
 {
     Claims *claims = &d->claims;
-    size_t have = database_lanes_have(d), room;
+    size_t have = database_lanes_have(d), all = d->loading.n + d->ready.n, room;
 
     if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
-        have > d->rest.ahead / 2 || (d->passing && !claims_have_more(claims)))
+        have > d->rest.ahead / 2 || all >= ALL_AHEAD ||
+        (d->passing && !database_lanes_have_more(d)))
         return;
     room = (d->rest.ahead - have) / claims->n;
     for (size_t i = 0; i < claims->n; i++) {
-        size_t at = (claims->turn + i) % claims->n;
+        size_t at = (claims->turn + i) % claims->n,
+               most = database_lanes_want(d, claims->lanes[at].name, MAX(room, 1u));
 
-        if (database_lanes_want(d, claims->lanes[at].name))
-            claims->n_asking += claim_lane(d, at, MAX(room, 1u)) >= 0;
+        if (most > 0)
+            claims->n_asking += claim_lane(d, at, most) >= 0;
     }
     claims->turn++;
 }

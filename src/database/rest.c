@@ -30,8 +30,10 @@ static void give_back(DatabaseSource *d, uint32_t lanes)
         rest->given_back[rest->n_given_back++ % DATABASE_AHEAD] = m->number;
         database_message_free(m);
     }
-    if (d->ready.n < before)
+    if (d->ready.n < before) {
+        database_lanes_gave_back(d, lanes);
         database_keep_what_is_known(d);
+    }
 }
 
 static void rest_all(DatabaseSource *d)

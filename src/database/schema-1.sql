@@ -29,7 +29,6 @@ CREATE TABLE message (
     since               timestamptz,                -- from when on it waits, where that is not when its id was given
     content             bytea NOT NULL
 );
-CREATE INDEX message_since ON message (since) WHERE since IS NOT NULL;
 ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
 
 -- The keys of a week, and of all that is there: a message may be delivered and gone before whoever handed it over tries
@@ -91,6 +90,7 @@ CREATE TABLE deferred (
     first_attempt   timestamptz
 );
 CREATE INDEX deferred_due ON deferred (due);
+CREATE INDEX deferred_tried ON deferred (message) WHERE attempts > 0;
 
 -- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
 -- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
@@ -471,8 +471,8 @@ $$;
 
 -- Which message has waited longest, and for how many microseconds: asked by each daemon every so often, and told to one
 -- of them, which is who asked first, as long as it goes on to ask. It is looked for from the message on that was found last, for
--- before it are dead rows alone, but for what has come back: that is seen by every tenth look, from the beginning. None
--- looks at more than a thousand rows of a table.
+-- before it are dead rows alone, but for what has come back: that is seen by every tenth look, from the beginning. It is the
+-- oldest of the first few of each table, and the first, among a thousand, that had no time to wait for.
 CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -491,26 +491,35 @@ BEGIN
     END IF;
     SELECT first.id, (extract(epoch FROM clock_timestamp() - first.since) * 1000000)::bigint
         INTO oldest.message, oldest.waited FROM (
-            (SELECT m.id, m.queued AS since FROM (
-                SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 1000
-            ) AS first_of JOIN message m ON m.id = first_of.message WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
-            UNION ALL
-            (SELECT m.id, m.queued FROM (
-                SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 1000
-            ) AS first_of JOIN message m ON m.id = first_of.message WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
-            UNION ALL
-            (SELECT m.id, m.queued FROM (
-                SELECT d.message, d.attempts FROM deferred d WHERE d.message >= begun ORDER BY d.message LIMIT 1000
+            (SELECT m.id, coalesce(m.since, m.queued) AS since FROM (
+                SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 20
             ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE first_of.attempts > 0 AND m.since IS NULL ORDER BY first_of.message LIMIT 1)
+                WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
             UNION ALL
-            (SELECT m.id, m.since FROM (
-                SELECT w.id, w.since FROM message w WHERE w.since <= statement_timestamp() ORDER BY w.since LIMIT 1000
-            ) AS m
-                WHERE coalesce((SELECT r.message FROM ready r WHERE r.message = m.id),
-                    (SELECT l.message FROM leased l WHERE l.message = m.id),
-                    (SELECT d.message FROM deferred d WHERE d.message = m.id AND d.attempts > 0)) IS NOT NULL
-                ORDER BY m.since LIMIT 1)
+            (SELECT m.id, coalesce(m.since, m.queued) FROM (
+                SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 1000
+            ) AS first_of JOIN message m ON m.id = first_of.message
+                WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, coalesce(m.since, m.queued) FROM (
+                SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 20
+            ) AS first_of JOIN message m ON m.id = first_of.message
+                WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
+            UNION ALL
+            (SELECT m.id, coalesce(m.since, m.queued) FROM (
+                SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 1000
+            ) AS first_of JOIN message m ON m.id = first_of.message
+                WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
+            UNION ALL
+            (SELECT m.id, coalesce(m.since, m.queued) FROM (
+                SELECT d.message FROM deferred d WHERE d.attempts > 0 AND d.message >= begun ORDER BY d.message LIMIT 20
+            ) AS first_of JOIN message m ON m.id = first_of.message
+                WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
+            UNION ALL
+            (SELECT m.id, coalesce(m.since, m.queued) FROM (
+                SELECT d.message FROM deferred d WHERE d.attempts > 0 AND d.message >= begun ORDER BY d.message LIMIT 1000
+            ) AS first_of JOIN message m ON m.id = first_of.message
+                WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
         ) AS first ORDER BY first.since LIMIT 1;
     UPDATE watch SET message = coalesce(oldest.message, 0) WHERE watch.daemon = oldest.daemon;
 END $$;
@@ -1161,9 +1170,10 @@ BEGIN
     RETURN new_id;
 END $$;
 
--- The key of what comes from a directory ends with the identity of its file.
+-- The key of what comes from a directory ends with the size of its file and the time when that was written, which a copy
+-- keeps.
 CREATE FUNCTION is_of_file(key text, file text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT right(key, length(file) + 1) = ' ' || file
+    SELECT right(key, length(file) + 1) = '-' || file
 $$;
 
 -- It has left the directory: it is where it is to be, from now on or since before. False when it never came here, as far as is

@@ -59,20 +59,27 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
 static int on_claim(_unused_ sd_event_source *source, void *user)
 {
     database_lanes_look(user);
-    database_claim(user);
+    if (database_lanes_have_more(user))
+        database_claim(user);
     return 0;
 }
 
 /* ---- what the engine asks ---- */
 
 /* Of one pass: also before there is a connection, until it is known that there is none. */
+/* For what is due, what was sent before, and what is ready. */
+static bool is_looking(const DatabaseSource *d)
+{
+    return d->ripening || d->ripened == 0 || d->kept.wanted || d->claims.n_asking > 0;
+}
+
 static bool may_be_unseen(const DatabaseSource *d)
 {
     if (d->passing)
-        return !d->lost_for && (!d->alive || d->ripening || d->kept.wanted ||
-                                   d->loading.n + d->ending.n > 0 || claims_have_more(&d->claims));
+        return !d->lost_for && (!d->alive || is_looking(d) || d->loading.n + d->ending.n > 0 ||
+                                   database_lanes_have_more_soon(d));
     return database_holds(d) &&
-           (d->loading.n > 0 || claims_have_more(&d->claims) || d->rest.resting);
+           (d->loading.n > 0 || database_lanes_have_more(d) || d->rest.resting);
 }
 
 static int take(Source *base, HeldMessage **ret)
@@ -89,7 +96,7 @@ static int take(Source *base, HeldMessage **ret)
         database_rest_end(d);
     if (d->loading.first && !d->reading)
         database_read_on(d);
-    if (claims_have_more(&d->claims))
+    if (database_lanes_have_more(d))
         (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
     if (!m)
         return 0;

@@ -51,6 +51,7 @@ typedef struct DatabaseLanes {
     uint32_t chosen;          /* of which the next message is to be */
     uint32_t open;            /* likewise, at the end of the last turn */
     usec_t closed[LANES_MAX]; /* boottime: not since then */
+    size_t ahead[LANES_MAX];  /* so many are claimed before the first is taken */
 } DatabaseLanes;
 
 typedef struct DatabaseMessage DatabaseMessage;

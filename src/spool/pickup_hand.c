@@ -10,11 +10,14 @@
 #include "base/file.h"
 #include "spool/pickup_internal.h"
 
-/* Its name since it was taken is one that no other file ever has: by that it is the same message
+/* Its name since it was taken, its size and when it was written: by those it is the same message
  * however often it is put, whichever machine does so. */
 static void form_key(const PickupFile *file, const char *taken, SpoolPickupMessage *message)
 {
-    (void)snprintf(message->key, SPOOL_PICKUP_KEY_MAX, "pickup %u %s", file->st.st_uid, taken);
+    const struct stat *st = &file->st;
+
+    (void)snprintf(message->key, SPOOL_PICKUP_KEY_MAX, "pickup %u %s %lld %lld.%09ld", st->st_uid,
+        taken, (long long)st->st_size, (long long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
 }
 
 /* Anybody may call a file so: one with a longer name is taken as any other. */

@@ -197,20 +197,21 @@ static const char *format(char text[static NUMBER_MAX], uint64_t number)
 
 #define FILE_TEXT_MAX 80
 
-/* Its inode, and the time when it was written: that no other has, and it keeps with another name.
- */
+/* What a file keeps with another name, and its copy, too. */
 static const char *format_file(const struct stat *st, char file[static FILE_TEXT_MAX])
 {
-    snprintf(file, FILE_TEXT_MAX, "%" PRIu64 "-%" PRIu64 "-%lld", (uint64_t)st->st_ino,
-        (uint64_t)st->st_size, (long long)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
+    snprintf(file, FILE_TEXT_MAX, "%" PRIu64 "-%lld", (uint64_t)st->st_size,
+        (long long)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec);
     return file;
 }
 
+/* With its inode that is what no other has. */
 static void format_key(const Moving *m, const Going *g, char key[static 500])
 {
     char file[FILE_TEXT_MAX];
 
-    snprintf(key, 500, "move %.380s %s", m->from + strlen("from "), format_file(&g->st, file));
+    snprintf(key, 500, "move %.380s %" PRIu64 "-%s", m->from + strlen("from "),
+        (uint64_t)g->st.st_ino, format_file(&g->st, file));
 }
 
 /* When a deferred message is due, or one that was not tried to begin with; 0: it may go at once. */

