@@ -15,7 +15,8 @@ ALICE, BOB = 64102, 64103
 
 
 def as_user(uid, *groups):
-    return ("env", "ASAN_OPTIONS=detect_leaks=0", "setpriv", f"--reuid={uid}", f"--regid={uid}",
+    """Who has no part in this run's directory for temporary files."""
+    return ("env", "-u", "TMPDIR", "ASAN_OPTIONS=detect_leaks=0", "setpriv", f"--reuid={uid}", f"--regid={uid}",
             f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups")
 
 
