@@ -233,6 +233,14 @@ class Cluster:
         self.troubles.append(Trouble(daemon.host.name, kind, time.monotonic()))
         return self.troubles[-1]
 
+    def wait_begun(self):
+        """Until each of the daemons is there: before, another would send all of it."""
+        wait_for(lambda: self.server.sql("SELECT count(*) FROM outbox.daemon") == [[str(len(self.daemons))]],
+                 "the daemons have begun", 60)
+
+    def is_done(self):
+        return not any(one.is_alive() for one in self.applications) and self.waiting() == 0
+
     def waiting(self):
         """How many messages have not come to an end."""
         return int(self.server.sql(

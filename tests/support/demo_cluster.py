@@ -30,6 +30,7 @@ def run(cluster):
     say("A database, a relay, and two hosts with a daemon each, in networks of their own")
     for daemon in cluster.daemons:
         daemon.start()
+    cluster.wait_begun()
     show(cluster.daemons[0].configuration.read_text(encoding="utf-8").split("relays")[0].strip())
     say(f"Four applications queue {MESSAGES} messages in transactions of a few, of which a tenth roll back:\n"
         "   SELECT outbox.queue(sender, recipients, message)")
