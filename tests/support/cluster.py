@@ -101,15 +101,19 @@ def need_database():
 
 
 def read_log(path):
-    """The numbers of the relay's replies that a daemon reported as deliveries; and those of messages of which it said
-    then that they were taken away, and that this is not on record; and whether there may be more of those."""
-    reported, taken_away, told = collections.defaultdict(set), set(), 0
+    """The numbers of the relay's replies that a daemon reported as deliveries; and those of messages of which it said,
+    before or after that, that they were taken away, and that this is not on record; and whether there may be more of
+    those."""
+    reported, gone, taken_away, told = collections.defaultdict(set), set(), set(), 0
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if found := DELIVERED.search(line):
-                reported[found[1]].add(found[2])
+                (taken_away if found[1] in gone else reported[found[1]]).add(found[2])
             elif found := TAKEN_AWAY.search(line):
-                taken_away |= reported.pop(found[1], set())
+                if found[1] in reported:
+                    taken_away |= reported.pop(found[1])
+                else:
+                    gone.add(found[1])
                 told += 1
     return set().union(*reported.values()), taken_away, told >= PROBLEMS
 
