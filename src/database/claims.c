@@ -53,14 +53,6 @@ void claims_rescan(Claims *claims)
     claims->scan++;
 }
 
-bool claims_have_more(const Claims *claims)
-{
-    for (size_t i = 0; i < claims->n; i++)
-        if (claims->lanes[i].more)
-            return true;
-    return false;
-}
-
 void claims_look_again(Claims *claims)
 {
     for (size_t i = 0; i < claims->n; i++)

@@ -48,9 +48,6 @@ int claims_add_lane(Claims *claims, const char *name);
 /* Looks at everything from the beginning. */
 void claims_rescan(Claims *claims);
 
-/* Whether there may be messages that no claim has seen. */
-bool claims_have_more(const Claims *claims);
-
 /* There may be, in any lane, behind where it has come. */
 void claims_look_again(Claims *claims);
 
