@@ -113,7 +113,7 @@ static int take_recipient(DatabaseMessage *m, const json_t *row, Failure *f)
 
     if (r < 0)
         return r;
-    m->numbers[i] = (int)json_integer_value(json_array_get(row, 0));
+    m->numbers[i] = atoi(text_of(row, 0) ?: "");
     m->outcomes[i] = outcome ? outcome[0] : ' ';
     m->recipients[i] = before;
     m->n_rows++;

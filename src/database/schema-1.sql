@@ -26,6 +26,7 @@ CREATE TABLE message (
     lane                text NOT NULL DEFAULT '',
     sender              text NOT NULL,              -- RFC 5321, without angle brackets; '' is the null sender
     sender_parameters   text NOT NULL DEFAULT '',   -- RFC 5321 4.1.2, of MAIL
+    recipients          int NOT NULL DEFAULT 1,     -- how many
     since               timestamptz,                -- from when on it waits, where that is not when its id was given
     content             bytea NOT NULL
 );
@@ -62,7 +63,8 @@ CREATE TABLE record (
 );
 CREATE INDEX record_message ON record (message, id);
 
-CREATE FUNCTION forget_parts() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT SET enable_seqscan = off AS $$
+CREATE FUNCTION forget_parts() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT
+SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     DELETE FROM recipient WHERE message = ANY (ARRAY (SELECT id FROM gone));
     DELETE FROM record WHERE message = ANY (ARRAY (SELECT id FROM gone));
@@ -326,9 +328,9 @@ BEGIN
         PERFORM know_lane(its_lane);
     END IF;
     WITH kept AS (
-        INSERT INTO message (id, uid, key, lane, sender, sender_parameters, since, content) OVERRIDING SYSTEM VALUE
-            VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
-                CASE WHEN later THEN put.not_before END, whole)
+        INSERT INTO message (id, uid, key, lane, sender, sender_parameters, recipients, since, content)
+            OVERRIDING SYSTEM VALUE VALUES (new_id, put.uid, put.key, its_lane, put.sender, coalesce(put.sender_parameters, ''),
+                cardinality(put.recipients), CASE WHEN later THEN put.not_before END, whole)
     ), addressed AS (
         INSERT INTO recipient (message, number, address, parameters)
             SELECT new_id, given.n - 1, given.address, coalesce(given.parameters, '')
@@ -832,46 +834,51 @@ $$;
 -- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome]. The record is what it says
 -- last of each recipient, a line each, since the message was given up the last time; and whether somebody was told then
 -- that it waits. Of messages that would be more than `most` octets together, by what their recipients may be at worst, it
--- has the first; the others' rows have their number alone.
+-- has the first; of the others `queued` is NULL. A recipient is four texts or NULL in an array, which is made in half the
+-- time of a JSON of its own.
 CREATE FUNCTION read(daemon bigint, messages bigint[], whole int, most bigint)
 RETURNS TABLE (message bigint, queued bigint, uid bigint, lane text, sender text, sender_parameters text,
     recipients text, attempts int, first_attempt bigint, size int, content bytea, record text, warned boolean)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
-SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY SELECT held.id, (extract(epoch FROM message.queued) * 1000000)::bigint, message.uid, message.lane,
-        message.sender, message.sender_parameters,
-        (SELECT json_agg(json_build_array(number, address, parameters, outcome) ORDER BY number)::text
-            FROM recipient WHERE recipient.message = message.id),
+    RETURN QUERY SELECT held.id, CASE WHEN fits THEN (extract(epoch FROM held.queued) * 1000000)::bigint END,
+        held.uid, held.lane, held.sender, held.sender_parameters,
+        CASE WHEN fits THEN array_to_json(ARRAY (
+            SELECT ARRAY[number::text, address, parameters, outcome] FROM recipient
+            WHERE recipient.message = held.id ORDER BY recipient.message, number
+        ))::text END,
         held.attempts, (extract(epoch FROM held.first_attempt) * 1000000)::bigint,
-        octet_length(message.content),
-        CASE WHEN octet_length(message.content) <= read.whole THEN message.content END,
+        octet_length(held.content),
+        CASE WHEN fits AND octet_length(held.content) <= read.whole THEN held.content END,
         CASE WHEN life.lines > 0 THEN (SELECT string_agg(last.line::text, E'\n') FROM (
             SELECT DISTINCT ON (r.line->>'recipient') r.line FROM record r
-            WHERE r.message = message.id AND r.id > life.began AND r.line ? 'recipient'
+            WHERE r.message = held.id AND r.id > life.began AND r.line ? 'recipient'
             ORDER BY r.line->>'recipient', r.id DESC
         ) AS last) END,
         life.warned > life.began
     FROM (
         SELECT sized.*, sum(octets) OVER (ORDER BY n) - octets < read.most AS fits
         FROM (
-            SELECT asked.id, asked.n, l.attempts, l.first_attempt, least(octet_length(m.content), read.whole)
-                + 3000::bigint * (SELECT count(*) FROM recipient r WHERE r.message = asked.id) AS octets
+            SELECT asked.id, asked.n, l.attempts, l.first_attempt, m.*,
+                least(octet_length(m.content), read.whole) + 3000::bigint * m.recipients AS octets
             FROM unnest(read.messages) WITH ORDINALITY AS asked (id, n)
                 CROSS JOIN LATERAL (
                     SELECT l.attempts, l.first_attempt FROM leased l
                     WHERE l.message = asked.id AND l.daemon + 0 = read.daemon OFFSET 0
                 ) AS l
-                CROSS JOIN LATERAL (SELECT m.content FROM message m WHERE m.id = asked.id OFFSET 0) AS m
+                CROSS JOIN LATERAL (
+                    SELECT m.queued, m.uid, m.lane, m.sender, m.sender_parameters, m.recipients, m.content
+                    FROM message m WHERE m.id = asked.id OFFSET 0
+                ) AS m
         ) AS sized
     ) AS held
-        LEFT JOIN LATERAL (SELECT m.* FROM message m WHERE m.id = held.id AND held.fits OFFSET 0) AS message ON true
         LEFT JOIN LATERAL (
             SELECT count(*) AS lines,
                 coalesce(max(r.id) FILTER (WHERE r.line->>'event' = 'failed'), 0) AS began,
                 coalesce(max(r.id) FILTER (WHERE r.line->>'event' = 'warned'), 0) AS warned
-            FROM record r WHERE r.message = message.id
+            FROM record r WHERE r.message = held.id AND held.fits
         ) AS life ON true;
 END $$;
 
@@ -1155,9 +1162,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO message (id, key, moved, uid, lane, sender, sender_parameters, content, queued, since) OVERRIDING SYSTEM VALUE
+    INSERT INTO message (id, key, moved, uid, lane, sender, sender_parameters, recipients, content, queued, since)
+        OVERRIDING SYSTEM VALUE
         VALUES (new_id, arrive.key, true, arrive.uid, arrive.lane, arrive.sender, arrive.sender_parameters,
-            coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6),
+            jsonb_array_length(arrive.recipients), coalesce(gather(), ''), to_timestamp(arrive.queued / 1e6),
             to_timestamp(greatest(arrive.queued, CASE arrive.attempts WHEN 0 THEN arrive.due END) / 1e6));
     PERFORM know_lane(arrive.lane);
     INSERT INTO recipient (message, number, address, parameters, outcome)

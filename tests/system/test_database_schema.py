@@ -455,7 +455,7 @@ class Writing(SchemaTest):
         def note(**line):
             self.write({"message": message, "state": "noted", "lines": [line]})
 
-        self.assertEqual(read(), ['[[0, "ann@lab.test", "", null]]', "", "f"])
+        self.assertEqual(read(), ['[["0","ann@lab.test","",null]]', "", "f"])
         note(event="delivered", recipient="ann@lab.test", code=250)
         note(event="warned")
         self.assertEqual(json.loads(read()[1])["code"], 250)
