@@ -8,7 +8,7 @@
 -- Run by the owner, in one transaction, with the schema empty.
 
 CREATE TABLE version (
-    number      int NOT NULL,
+    number      int PRIMARY KEY,
     oldest      int NOT NULL,                       -- that a program may be written for, and use this one
     installed   timestamptz NOT NULL DEFAULT now()
 );
@@ -99,11 +99,14 @@ CREATE INDEX deferred_tried ON deferred (message) WHERE attempts > 0;
 CREATE TABLE lane (
     name    text NOT NULL
 );
+ALTER TABLE lane REPLICA IDENTITY FULL;             -- a publication of all tables is to take it
 
 -- A daemon that delivers. Its id is the token of what it holds: one that was stopped for longer than its lease is
--- not found here, and comes back as another. One small row is renewed, not one for each message.
+-- not found here, and comes back as another. It is the microsecond in which the daemon began, for one of a sequence is given
+-- again in a schema that is made anew, and after a restore: two would be one then. One small row is renewed, not one
+-- for each message.
 CREATE TABLE daemon (
-    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id          bigint PRIMARY KEY,
     name        text NOT NULL,                      -- of its machine, for people
     role        name NOT NULL DEFAULT session_user,
     started     timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -120,6 +123,7 @@ CREATE TABLE watch (
     until       timestamptz NOT NULL,
     message     bigint NOT NULL DEFAULT 0           -- that was found last: it is looked for from there on
 );
+ALTER TABLE watch REPLICA IDENTITY FULL;
 INSERT INTO watch VALUES (0, '-infinity');
 
 -- What a daemon wants to find again after a restart: what its relays have taken of late.
@@ -175,13 +179,6 @@ CREATE UNLOGGED TABLE piece (
     PRIMARY KEY (xact, id)
 );
 ALTER TABLE piece ALTER data SET STORAGE EXTERNAL;
-
--- Who was given what, for functions that come later.
-CREATE TABLE granted (
-    role    name NOT NULL,
-    kind    text NOT NULL CHECK (kind IN ('producer', 'daemon', 'operator')),
-    PRIMARY KEY (role, kind)
-);
 
 -- Queueing ---------------------------------------------------------------------------------------------------
 
@@ -406,10 +403,18 @@ $$;
 
 -- A daemon begins: its id. `lease` is how long what it holds is its own after it was heard of last.
 CREATE FUNCTION daemon_begin(name text, lease interval) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    SELECT ring(); -- the others are to know how many there are
-    INSERT INTO daemon (name, until) VALUES (name, clock_timestamp() + lease) RETURNING id
-$$;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    own bigint;
+BEGIN
+    PERFORM ring(); -- the others are to know how many there are
+    LOOP
+        INSERT INTO daemon (id, name, until) VALUES ((extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+            daemon_begin.name, clock_timestamp() + daemon_begin.lease) ON CONFLICT DO NOTHING RETURNING id INTO own;
+        EXIT WHEN FOUND;
+    END LOOP;
+    RETURN own;
+END $$;
 
 -- It is alive, or `alive` is false: its lease has ended and others have what it held; it begins anew then, and writes
 -- nothing. It is that one, from 0, of so many daemons, and `known` says whether the others have heard of it: each learns
@@ -1341,12 +1346,39 @@ BEGIN
     IF allow.role = 'public' THEN
         RAISE EXCEPTION 'outbox: "public" is everybody, and no role' USING ERRCODE = '42704';
     END IF;
-    INSERT INTO granted VALUES (allow.role, allow.kind) ON CONFLICT DO NOTHING;
     EXECUTE format('GRANT USAGE ON SCHEMA outbox TO %I', allow.role);
     FOR one IN SELECT may_use(allow.kind) LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', one, allow.role);
     END LOOP;
 END $$;
 
--- Whatever is in this schema is used through these functions, by the roles that are given them.
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC;
+-- Who has which kind, by the rights that they have: a role that is gone, has another name or was denied a function since
+-- has none, another or none. For functions that come with an upgrade.
+CREATE FUNCTION granted() RETURNS TABLE (role name, kind text) LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT rolname, mark.kind FROM pg_proc
+        JOIN (VALUES ('queue', 'producer'), ('claim', 'daemon'), ('change', 'operator')) AS mark (proname, kind) USING (proname)
+        CROSS JOIN LATERAL aclexplode(proacl) AS given JOIN pg_roles ON pg_roles.oid = given.grantee
+        WHERE pronamespace = 'outbox'::regnamespace AND given.grantee <> proowner GROUP BY rolname, mark.kind
+$$;
+
+-- Whatever is in this schema is used through these functions: who may make something in it, or write to its tables, does
+-- what he likes with every message. So the rights that an owner gives by default (ALTER DEFAULT PRIVILEGES) are taken away
+-- from what has just been made.
+CREATE FUNCTION keep_to_itself() RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    one text;
+BEGIN
+    FOR one IN SELECT DISTINCT coalesce(quote_ident(rolname), 'PUBLIC') FROM (
+        SELECT nspowner AS owner, nspacl AS acl FROM pg_namespace WHERE nspname = 'outbox'
+        UNION ALL SELECT relowner, relacl FROM pg_class WHERE relnamespace = 'outbox'::regnamespace
+        UNION ALL SELECT proowner, coalesce(proacl, acldefault('f', proowner)) FROM pg_proc
+            WHERE pronamespace = 'outbox'::regnamespace
+    ) AS thing CROSS JOIN LATERAL aclexplode(acl) AS given LEFT JOIN pg_roles ON pg_roles.oid = given.grantee
+    WHERE given.grantee <> owner LOOP
+        EXECUTE format('REVOKE CREATE ON SCHEMA outbox FROM %s', one);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA outbox FROM %s', one);
+        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA outbox FROM %s', one);
+        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM %s', one);
+    END LOOP;
+END $$;
+SELECT keep_to_itself();

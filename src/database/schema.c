@@ -141,12 +141,10 @@ int database_schema_init(Database *database, Failure *f)
     return end(database, r, f);
 }
 
-/* To each role that is still there. */
+/* Functions that are new, to the roles of their kinds. */
 static int grant_again(Database *database, Failure *f)
 {
-    return database_query(database,
-        "SELECT outbox.allow(granted.role, granted.kind) FROM outbox.granted"
-        " JOIN pg_roles ON rolname = granted.role",
+    return database_query(database, "SELECT outbox.allow(role, kind) FROM outbox.granted()",
         DATABASE_NO_VALUES, NULL, f);
 }
 

@@ -79,8 +79,15 @@ static const char look_sql[] =
     " has_function_privilege('outbox.submit_as(bigint,text,text,text[],text[],bytea,text,text,"
     "timestamptz)',"
     " 'execute'),"
-    " has_function_privilege('outbox.change(text,bigint[],bigint)', 'execute')"
-    " FROM pg_namespace WHERE nspname = 'outbox'";
+    " has_function_privilege('outbox.change(text,bigint[],bigint)', 'execute'),"
+    " (SELECT string_agg(DISTINCT coalesce(quote_ident(rolname), 'everybody'), ', ')"
+    "   FROM (SELECT nspowner AS owner, nspacl AS acl, 'CREATE' AS privilege"
+    "     UNION ALL SELECT relowner, relacl, NULL FROM pg_class WHERE relnamespace = n.oid"
+    "     UNION ALL SELECT proowner, coalesce(proacl, acldefault('f', proowner)), NULL FROM pg_proc"
+    "       WHERE pronamespace = n.oid AND NOT prosecdef) AS thing"
+    "   CROSS JOIN LATERAL aclexplode(acl) AS given LEFT JOIN pg_roles r ON r.oid = given.grantee"
+    "   WHERE given.grantee <> owner AND (privilege IS NULL OR privilege_type = privilege))"
+    " FROM pg_namespace n WHERE nspname = 'outbox'";
 
 enum {
     LOOK_VERSION,
@@ -94,12 +101,29 @@ enum {
     LOOK_PRODUCER,
     LOOK_DAEMON,
     LOOK_OPERATOR,
+    LOOK_STRANGERS,
 };
 
-#define WARNINGS_MAX 4
+#define WARNINGS_MAX 5
+
+/* Who may do more than the functions let him; NULL: nobody, or no memory. */
+static char *describe_strangers(const DatabaseRows *rows)
+{
+    const char *names = database_field(rows, 0, LOOK_STRANGERS);
+    char *text = NULL;
+
+    if (names &&
+        asprintf(&text,
+            "not only its owner may use the queue's tables and inner functions, or make something "
+            "in its schema: %s; whoever does does what he likes with every message: REVOKE that",
+            names) < 0)
+        return NULL;
+    return text;
+}
 
 /* What would work better otherwise. How many. */
-static size_t find_warnings(const DatabaseRows *rows, const char *ret[static WARNINGS_MAX])
+static size_t find_warnings(
+    const DatabaseRows *rows, const char *strangers, const char *ret[static WARNINGS_MAX])
 {
     size_t n = 0;
 
@@ -114,6 +138,8 @@ static size_t find_warnings(const DatabaseRows *rows, const char *ret[static WAR
         !database_is_true(rows, 0, LOOK_OPERATOR))
         ret[n++] = "this role may do nothing here; its owner can give it rights with `outbox "
                    "database grant ROLE producer|daemon|operator`";
+    if (strangers)
+        ret[n++] = strangers;
     return n;
 }
 
@@ -167,6 +193,8 @@ static int task_check(Database *database, char **arguments _unused_, bool as_jso
 {
     _cleanup_database_rows_ DatabaseRows rows = {0};
     _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *strangers = NULL;
     const char *warnings[WARNINGS_MAX];
     size_t n;
     int version, r = database_check_version(database, &version, &f);
@@ -175,7 +203,8 @@ static int task_check(Database *database, char **arguments _unused_, bool as_jso
         r = database_query(database, look_sql, DATABASE_NO_VALUES, &rows, &f);
     if (r < 0 || rows.n == 0)
         return fail(-1, &f);
-    n = find_warnings(&rows, warnings);
+    strangers = describe_strangers(&rows);
+    n = find_warnings(&rows, strangers, warnings);
     if (as_json)
         return print_look_json(&rows, warnings, n);
     print_look(&rows, warnings, n);

@@ -501,7 +501,7 @@ static int add_server(const DatabaseRows *rows, int n, Servers *ret)
         json_decref(state);
         return -ENOMEM;
     }
-    ret->place[ret->n] = (unsigned)store_number(rows, n, 0) - 1;
+    ret->place[ret->n] = (unsigned)ret->n;
     ret->silent[ret->n] = alive ? 0 : until;
     ret->live[ret->n++] = state;
     return 0;

@@ -60,7 +60,8 @@ class Database:
         """Empty, with daemons whose numbers are those of pgbench's clients, from 1; what was written for others is on the disk."""
         self.server.sql("DROP SCHEMA outbox CASCADE")
         self.server.sql(INIT)
-        self.server.sql(f"SELECT outbox.daemon_begin('bench', '1 day') FROM generate_series(1, {daemons})")
+        self.server.sql("INSERT INTO outbox.daemon (id, name, until)"
+                        f" SELECT number, 'bench', 'infinity' FROM generate_series(1, {daemons}) AS number")
 
     def fill(self, count):
         for begin in range(0, count, 10_000):

@@ -139,7 +139,7 @@ class Trouble(DatabaseTest):
         self.init()
         self.fails("database", "grant", "somebody", "daemon", status=78,
                    words=['"somebody" does not exist', "make it with CREATE ROLE"])
-        self.assertEqual(self.sql("SELECT count(*) FROM outbox.granted"), [["0"]])
+        self.assertEqual(self.sql("SELECT * FROM outbox.granted()"), [])
 
     def test_only_to_be_read(self):
         self.init()
@@ -244,13 +244,39 @@ class Rights(DatabaseTest):
         self.assertEqual(self.sql("SELECT count(*) FROM outbox.piece"), [["0"]])
 
     def test_given_again_with_an_upgrade(self):
-        """Also where a role has gone meanwhile."""
+        """To who has its kind then: not to one that was denied it, nor to another that has its former name."""
         self.init()
-        self.grant("app", "producer")
-        self.sql("INSERT INTO outbox.granted VALUES ('gone', 'daemon')")
-        self.sql("REVOKE EXECUTE ON FUNCTION outbox.append(bytea) FROM app")
+        for role, kind in (("app", "producer"), ("worker", "daemon"), ("boss", "operator")):
+            self.grant(role, kind)
+        self.sql("REVOKE EXECUTE ON FUNCTION outbox.append(bytea) FROM app, worker;"
+                 " REVOKE ALL ON ALL FUNCTIONS IN SCHEMA outbox FROM worker; ALTER ROLE boss RENAME TO chief;"
+                 " CREATE ROLE boss LOGIN")
+        self.addCleanup(self.sql, "DROP ROLE boss; ALTER ROLE chief RENAME TO boss")
         self.tool("database", "upgrade")
         self.sql("SELECT outbox.append('x')", "app")
+        self.assertEqual(self.functions("worker"), [])
+        self.assertEqual(self.functions("boss"), [])
+        self.assertIn("change", self.functions("chief"))
+
+    def test_rights_by_default_are_not_for_the_queue(self):
+        """An owner may have said that all that he makes is for others, too."""
+        for what in ("TABLES", "SEQUENCES", "FUNCTIONS", "SCHEMAS"):
+            self.sql(f"ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT ALL ON {what} TO app")
+            self.addCleanup(self.sql, f"ALTER DEFAULT PRIVILEGES FOR ROLE owner REVOKE ALL ON {what} FROM app")
+        self.init()
+        self.assertEqual(self.functions("app"), [])
+        for call in ("SELECT content FROM outbox.message", "SELECT nextval('outbox.message_id_seq')",
+                     "CREATE TABLE outbox.mine ()", "DELETE FROM outbox.ready"):
+            with self.assertRaisesRegex(SqlError, "permission denied"):
+                self.sql(call, "app")
+
+    def test_a_publication_of_all_tables_is_none_of_its_business(self):
+        """A table without a replica identity could not be written to then."""
+        self.init()
+        self.assertEqual(self.sql(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'outbox'::regnamespace AND relkind = 'r'"
+            " AND relreplident <> 'f' AND relpersistence = 'p'"
+            " AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = pg_class.oid AND indisprimary)"), [])
 
 
 class Check(DatabaseTest):
@@ -265,6 +291,13 @@ class Check(DatabaseTest):
         lines = self.tool("database", "check", role="worker").stdout.decode().splitlines()
         self.assertIn("may       queue, deliver", lines)
         self.assertIn("owner     owner", lines)
+
+    def test_who_may_do_what_he_likes(self):
+        self.init()
+        self.assertEqual(json.loads(self.tool("database", "check", "--json").stdout)["warnings"], [])
+        self.sql("GRANT INSERT ON outbox.ready TO app; GRANT EXECUTE ON FUNCTION outbox.ring() TO PUBLIC")
+        self.assertIn(b"make something in its schema: app, everybody; whoever does",
+                      self.tool("database", "check").stdout)
 
     def test_a_superusers(self):
         self.tool("database", "init", role="postgres")

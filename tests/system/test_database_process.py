@@ -62,8 +62,8 @@ class Passes(DatabaseTest):
         """What a daemon held whose lease has ended is not."""
         self.put("ann"), self.put("bob")
         for number, lease in ((1, "1 hour"), (2, "-1 second")):
-            self.sql("INSERT INTO outbox.daemon (name, until)"
-                     f" VALUES ('other', clock_timestamp() + interval '{lease}')")
+            self.sql("INSERT INTO outbox.daemon (id, name, until)"
+                     f" VALUES ({number}, 'other', clock_timestamp() + interval '{lease}')")
             self.sql(f"WITH gone AS (DELETE FROM outbox.ready WHERE message = {number} RETURNING *)"
                      f" INSERT INTO outbox.leased SELECT message, {number}, lane, 0, NULL FROM gone")
         relay = self.odd()

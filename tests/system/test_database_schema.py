@@ -493,6 +493,14 @@ class Leases(SchemaTest):
         self.assertEqual(self.one(f"SELECT outbox.settle({daemon}, {message}, 'sent')"), "t")
         self.assertEqual(self.one("SELECT outbox.reap()"), "0")
 
+    def test_a_number_is_never_given_again(self):
+        """Not in a schema that was made anew, or restored, either: one that ran meanwhile is another."""
+        away = self.daemon()
+        self.database.sql(f"DROP SCHEMA outbox CASCADE; {INIT}")
+        here = self.daemon()
+        self.assertEqual(self.renew(away)[0], "f")
+        self.assertEqual(self.renew(here), ["t", "0", "1", "t"])
+
     def test_renewed(self):
         self.put()
         daemon = self.daemon("-1 hour")
