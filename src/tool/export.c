@@ -36,6 +36,7 @@ typedef struct Export {
     size_t n_early; /* of a stream: what waits for a time here, which it cannot say */
     int status;
     bool line_began; /* of a stream: the next byte begins a line */
+    bool is_cut;     /* nobody reads standard output any more */
 } Export;
 
 /* What is written of one. */
@@ -90,6 +91,8 @@ static void leave(Export *export, const char *id, const Failure *f)
     int status = export->array ? error_status(f->number) ?: EX_SOFTWARE : tool_fail_about(id, f);
 
     export->left++;
+    if (export->is_cut)
+        status = EX_IOERR;
     export->status = export->status == EX_TEMPFAIL ? EX_TEMPFAIL : status;
     tell(export, id, NULL, failure_text(f));
 }
@@ -137,7 +140,9 @@ static int open_one(const Export *export, const ToolMessage *m, Exported *e, Fai
 
 static int cannot_write(const Export *export, int error, Failure *f)
 {
-    return failure_set_errno(f, error, "%s cannot be written to", export->target);
+    const char *target = strcmp(export->target, "-") == 0 ? "standard output" : export->target;
+
+    return failure_set_errno(f, error, "%s cannot be written to", target);
 }
 
 static int write_file(const Export *export, Exported *e, int fd, Failure *f)
@@ -290,6 +295,7 @@ static int export_stream(Export *export, Exported *e, Failure *f)
         r = buffer_append_string(&out, export->line_began ? ".\r\n" : "\r\n.\r\n");
     if (r >= 0)
         r = file_write_all(export->fd, buffer_data(&out), buffer_size(&out));
+    export->is_cut = r == -EPIPE;
     return r < 0 ? cannot_write(export, r, f) : 0;
 }
 

@@ -63,6 +63,7 @@ class Answers(SystemTest):
             self.assertEqual({line.split(".")[0] for line in lines if line[:1] != " "}, {section})
         self.check("config", "-c", "relays.dead.port", out=f"{self.port}\n")
         self.check("config", "-c", "timeout")
+        self.assertNotRegex(self.outbox("config", "-c"), r"(?m)^\w+ = [({]\n\n?[)}];$")
         self.check("config", "-c", "--json", "timeout", out="null\n")
         self.check("config", "Timeout", out="60\n")
         self.check("config", "timeout", out="1m\n")

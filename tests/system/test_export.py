@@ -98,6 +98,16 @@ class Export(SystemTest):
         again = self.export("--format", "bsmtp", stream, status=66)
         self.assertIn(b"is there already, and stays", again.stderr)
 
+    def test_nobody_reads_the_stream(self):
+        self.queue.drop("a", self.silent(b"y" * 300000 + b"\n"))
+        reader, writer = os.pipe()
+        os.close(reader)
+        result = subprocess.run([lab.program("outbox"), "--config", self.configuration, "export", "-"], stdout=writer,
+                                stderr=subprocess.PIPE, check=False, timeout=60)
+        os.close(writer)
+        self.assertEqual(result.returncode, 74, result.stderr)
+        self.assertIn(b"standard output cannot be written to: Broken pipe", result.stderr)
+
     def test_names_do_not_collide(self):
         self.drop()
         (self.target / "a.eml").write_bytes(b"mine\n")
