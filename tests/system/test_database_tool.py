@@ -170,6 +170,9 @@ class Changing(ToolTest):
         number = self.put()
         daemon = self.sql("SELECT outbox.daemon_begin('mail1', '1 hour')")[0][0]
         self.sql(f"SELECT outbox.claim({daemon}, '', '0', 0, '{{}}', 1)")
+        self.assertEqual(self.states(), {number: "queued"})
+        self.sql(f"SELECT outbox.sending({daemon}, '{{{number}}}')")
+        self.assertEqual(self.states(), {number: "sending"})
         for command in ("hold", "retry", "delete"):
             refused = self.outbox(command, number, status=None)
             self.assertEqual((refused.returncode, refused.stderr),
