@@ -416,33 +416,6 @@ START_TEST(a_scan_reports_messages_only)
 }
 END_TEST
 
-/* Where nobody delivers from it. */
-START_TEST(what_dead_writers_have_left_goes_after_a_day)
-{
-    _cleanup_place_ Place p;
-    usec_t now = clock_realtime();
-    int writer;
-
-    place_init(&p);
-    put(&p, ".tmp-dead", "Subject: x\n");
-    put(&p, ".given-1", "");
-    put(&p, "m.queued", "");
-    put(&p, ".tmp-written", "");
-    writer = openat(p.fd, ".tmp-written", O_WRONLY | O_CLOEXEC);
-    ck_assert_int_ge(writer, 0);
-    spool_clean_temporaries(p.spool, now + USEC_PER_HOUR);
-    ck_assert_int_eq(faccessat(p.fd, ".tmp-dead", F_OK, 0), 0);
-    spool_clean_temporaries(p.spool, now + 2 * USEC_PER_DAY);
-    ck_assert_int_lt(faccessat(p.fd, ".tmp-dead", F_OK, 0), 0);
-    ck_assert_int_eq(faccessat(p.fd, ".tmp-written", F_OK, 0), 0);
-    ck_assert_int_eq(faccessat(p.fd, ".given-1", F_OK, 0), 0);
-    ck_assert_int_eq(faccessat(p.fd, "m.queued", F_OK, 0), 0);
-    close(writer);
-    spool_clean_temporaries(p.spool, now + 2 * USEC_PER_DAY);
-    ck_assert_int_lt(faccessat(p.fd, ".tmp-written", F_OK, 0), 0);
-}
-END_TEST
-
 START_TEST(an_operator_changes_states)
 {
     _cleanup_place_ Place p;
@@ -612,7 +585,6 @@ int main(void)
     tcase_add_test(t, a_switched_link_is_noticed);
     tcase_add_test(t, faults_that_pause_all_are_told_from_those_of_one_message);
     tcase_add_test(t, a_scan_reports_messages_only);
-    tcase_add_test(t, what_dead_writers_have_left_goes_after_a_day);
     tcase_add_test(t, an_operator_changes_states);
     tcase_add_test(t, delete_takes_the_message_that_has_the_record);
     tcase_add_test(t, file_systems_without_rename_flags_serve_as_well);
