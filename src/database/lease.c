@@ -228,6 +228,7 @@ void database_renew(DatabaseSource *d)
 
     if (d->beginning)
         return;
+    database_connection_ask_version(d->connection);
     database_ask_others(d); /* answered first: what is shared is known with the share */
     d->told_idle = is_idle(d);
     d->renewed = database_now();
