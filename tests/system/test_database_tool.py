@@ -3,7 +3,7 @@
 import json
 
 import lab
-from case import SystemTest
+from case import SystemTest, message
 from lab import SOURCE
 from postgresql import PostgreSQL
 
@@ -130,6 +130,23 @@ class Looking(ToolTest):
 
         self.assertEqual(complete("show", ""), [number, held])
         self.assertEqual(complete("release", ""), [held])
+
+    def test_completion_of_what_is_moved(self):
+        """Ids of the place that they are moved from, whichever is configured."""
+        held, one = self.put(), self.put()
+        self.outbox("hold", held)
+        self.queue.drop("here", message())
+        for word, expected in (
+            ("database", ["here"]),
+            ("dbname=other", ["here"]),
+            ("directory", [held, one]),
+            ("/nowhere", [held, one]),
+        ):
+            for to in (("--to", word), (f"--to={word}",), ("-t", word)):
+                words = self.outbox("complete", "--", "outbox", "--config", self.configuration, "move", *to, "")
+                self.assertEqual(words.split(), expected, to)
+        none = ("--set", "spool.database=", "move", "--to", "directory", "")
+        self.assertEqual(self.outbox("complete", "--", "outbox", "--config", self.configuration, *none), "")
 
     def test_a_directory_that_is_named(self):
         self.put()
