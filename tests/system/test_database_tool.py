@@ -1,6 +1,7 @@
 """The tool on a queue in a database: looking at it and changing it, as on a directory."""
 
 import json
+import re
 
 import lab
 from case import SystemTest, message
@@ -120,6 +121,14 @@ class Looking(ToolTest):
         self.assertIn("outboxd on mail2, which holds 0 messages", text)
         self.assertIn("its lease has ended", text)
         self.assertIn('outbox_messages{state="deferred"} 1', self.outbox("metrics"))
+
+    def test_metrics_tell_machines_apart(self):
+        """By a name that stays when a daemon starts anew, also while its former lease has not ended."""
+        daemons = (("mail1", "0 seconds"), ("mail2", "1 hour"), ("mail1", "1 hour"), ('odd"one', "1 hour"), ("mail1", "1 hour"))
+        for name, lease in daemons:
+            self.sql(f"SELECT outbox.daemon_begin('{name}', '{lease}')")
+        answers = re.findall(r'outbox_daemon_answers{daemon="(.*)"} (\d)', self.outbox("metrics"))
+        self.assertEqual(dict(answers), {"mail1": "1", "mail1:2": "1", "mail1:3": "0", "mail2": "1", 'odd\\"one': "1"})
 
     def test_completion(self):
         number, held = self.put(), self.put()
