@@ -20,8 +20,18 @@ typedef struct Daemon {
     usec_t started, now;
 } Daemon;
 
+/* Of two on one machine the first is the one that began last, and one that stays is before one
+ * that empties the queue once. */
+static bool is_before(const Servers *servers, size_t a, size_t b)
+{
+    bool one = json_is_true(json_object_get(servers->live[a], "passing")),
+         other = json_is_true(json_object_get(servers->live[b], "passing"));
+
+    return one != other ? other : a > b;
+}
+
 /* The number of its `.state-N`. In a database, where each start has a number of its own, its
- * machine: of several there the first is the one that began last. */
+ * machine, and which one it is there. */
 static void form_label(const Servers *servers, size_t i, char label[static LABEL_MAX])
 {
     const char *machine = servers_text(servers->live[i], "machine");
@@ -31,8 +41,9 @@ static void form_label(const Servers *servers, size_t i, char label[static LABEL
         snprintf(label, LABEL_MAX, "%u", servers->place[i] + 1);
         return;
     }
-    for (size_t k = i + 1; k < servers->n; k++)
-        nth += text_equal(servers_text(servers->live[k], "machine"), machine);
+    for (size_t k = 0; k < servers->n; k++)
+        nth += k != i && text_equal(servers_text(servers->live[k], "machine"), machine) &&
+               is_before(servers, k, i);
     if (nth == 1)
         snprintf(label, LABEL_MAX, "%.255s", machine);
     else
