@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "daemon/events.h"
 #include "daemon/pickup_database.h"
+#include "daemon/pickup_former.h"
 #include "daemon/submit_database.h"
 #include "queue/timer.h"
 #include "spool/pickup.h"
@@ -25,6 +26,8 @@
 /* For what no event tells: files written through another machine, and a directory that is there
  * again. */
 #define LOOK_AGAIN USEC_PER_MINUTE
+/* For a database that is there again. */
+#define ASK_AGAIN (5 * USEC_PER_SEC)
 
 typedef struct Place {
     Pickup *pickup;
@@ -51,8 +54,7 @@ struct Pickup {
     usec_t settle;
     Place **places;
     size_t n;
-    Job *others; /* looks after directories that are not configured any more; NULL: it has ended */
-    sd_event_source *others_ended;
+    PickupFormer *former;
 };
 
 /* ---- a pass, beside the loop ---- */
@@ -128,77 +130,6 @@ static Task *task_new(const Place *place)
         .max_bytes = pickup->max_bytes,
         .settle = pickup->settle};
     return task;
-}
-
-/* ---- directories of a former configuration ---- */
-
-typedef struct Others {
-    Config *config; /* referenced */
-    int error;
-    Failure failure;
-} Others;
-
-static void run_others(void *argument)
-{
-    Others *others = argument;
-    size_t n;
-    const PickupDirectory *directories = pickup_list_directories(others->config->spool.pickup, &n);
-    const char **paths = calloc(MAX(n, (size_t)1), sizeof(*paths));
-
-    if (!paths) {
-        others->error = failure_set_errno(&others->failure, -ENOMEM,
-            "cannot look for messages that former pickup directories left");
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        paths[i] = directories[i].path;
-    others->error =
-        spool_pickup_recover_others(others->config->spool.directory, paths, n, &others->failure);
-    free(paths);
-}
-
-static void drop_others(void *argument)
-{
-    Others *others = argument;
-
-    (void)config_unref(others->config);
-    failure_done(&others->failure);
-    free(others);
-}
-
-static const JobKind other_kind = {
-    "former pickup directories", run_others, drop_others, .limit = 1};
-
-static int on_others(
-    _unused_ sd_event_source *source, _unused_ int fd, _unused_ uint32_t events, void *user)
-{
-    Pickup *pickup = user;
-    const Others *others = job_argument(pickup->others);
-
-    if (others->error < 0)
-        event_problem(pickup->log, &(ProblemReport){.failure = &others->failure});
-    pickup->others_ended = sd_event_source_disable_unref(pickup->others_ended);
-    (void)job_free(pickup->others);
-    pickup->others = NULL;
-    return 0;
-}
-
-/* What they have left is queued, for no pass looks after it. */
-static int recover_others(Pickup *pickup, Config *config)
-{
-    Others *others = calloc(1, sizeof(*others));
-    int r;
-
-    if (!others)
-        return -ENOMEM;
-    others->config = config_ref(config);
-    r = worker_submit(pickup->worker, &other_kind, NULL, others, &pickup->others);
-    if (r < 0) {
-        drop_others(others);
-        return r;
-    }
-    return sd_event_add_io(
-        pickup->loop, &pickup->others_ended, job_fd(pickup->others), EPOLLIN, on_others, pickup);
 }
 
 /* ---- what is told ---- */
@@ -348,6 +279,8 @@ static int on_ended(
         next = task->result.has_more ? 0 : pause_after(place);
     else if (task->error >= 0 && task->result.again > 0)
         next = MIN(next, task->result.again);
+    else if (task->link && (task->error < 0 || task->result.trouble.number != 0))
+        next = ASK_AGAIN;
     place->ended = sd_event_source_disable_unref(place->ended);
     (void)job_free(place->job);
     place->job = NULL;
@@ -463,6 +396,7 @@ void pickup_configure(Pickup *pickup, const Config *config)
 
     if (!pickup)
         return;
+    pickup_former_configure(pickup->former, config);
     pickup->max_bytes = config->spool.submit_max_size;
     pickup->settle = config->spool.settle;
     r = take_directories(pickup, config);
@@ -492,7 +426,7 @@ int pickup_new(sd_event *loop, Worker *worker, Log *log, Config *config,
         .database = config->spool.database ? strdup(config->spool.database) : NULL};
     if (!pickup->queue || (config->spool.database && !pickup->database))
         return -ENOMEM;
-    r = pickup->database ? 0 : recover_others(pickup, config);
+    r = pickup_former_new(loop, worker, log, config, &pickup->former);
     if (r < 0)
         return r;
     pickup_configure(pickup, config);
@@ -506,8 +440,7 @@ void pickup_free(Pickup *pickup)
         return;
     for (size_t i = 0; i < pickup->n; i++)
         place_free(pickup->places[i]);
-    (void)sd_event_source_disable_unref(pickup->others_ended);
-    (void)job_free(pickup->others);
+    pickup_former_free(pickup->former);
     free(pickup->places);
     free(pickup->queue);
     if (pickup->database)

@@ -371,17 +371,30 @@ int database_ask(DatabaseConnection *c, const char *statement, const char *const
 
 /* ---- connecting ---- */
 
-/* It says whether it is one that we can work with. */
+/* Whether it is one that we can work with. What is not answered had an end of its own. */
+static bool is_fit(DatabaseConnection *c, const DatabaseResult *rows)
+{
+    if (rows && database_judge(c->pq, c->pg, rows, &c->reason) < 0)
+        c->broken = true;
+    return rows && !c->broken;
+}
+
+static void on_version(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    (void)is_fit(user, rows);
+}
+
+void database_connection_ask_version(DatabaseConnection *c)
+{
+    (void)database_ask(c, DATABASE_HELLO, NULL, 0, on_version, c);
+}
+
 static void on_hello(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseConnection *c = user;
 
-    if (!rows)
+    if (!is_fit(c, rows))
         return;
-    if (database_judge(c->pq, c->pg, rows, &c->reason) < 0) {
-        c->broken = true;
-        return;
-    }
     c->up = true;
     c->delay = RETRY_FIRST;
     c->handlers->up(c->user);

@@ -40,6 +40,10 @@ bool database_connection_is_up(const DatabaseConnection *connection);
 /* Tries to connect now, where it waits for its next try. */
 void database_connection_hurry(DatabaseConnection *connection);
 
+/* Asks once more what it is, in front of what is asked next: a schema that we cannot use (any more)
+ * is a connection that is lost, until it is another one. */
+void database_connection_ask_version(DatabaseConnection *connection);
+
 /* Sends a statement with its parameters ($1, ...), as text; NULL is NULL. 0, or a negative errno,
  * and nothing is answered: -ENOTCONN, -ENOMEM. */
 int database_ask(DatabaseConnection *connection, const char *statement, const char *const *values,

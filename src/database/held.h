@@ -53,6 +53,8 @@ struct DatabaseMessage {
     bool asked_for;                 /* its row is, or was */
     bool described;                 /* its row has come */
     bool spooling;                  /* a piece of its content is asked for */
+    bool seen_sending;              /* it is being sent since the last tick at least */
+    bool told_sending;              /* which the database knows */
     DatabaseMessage *next;          /* in a list */
     DatabaseMessage *older, *newer; /* of all */
 };

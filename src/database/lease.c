@@ -14,6 +14,7 @@
 #include "database/lanes.h"
 #include "database/reading.h"
 #include "database/rest.h"
+#include "database/wishes.h"
 #include "database/writes.h"
 
 /* What is held is ours for LEASE after the database has heard of us. What a daemon that is gone
@@ -227,6 +228,7 @@ void database_renew(DatabaseSource *d)
 
     if (d->beginning)
         return;
+    database_connection_ask_version(d->connection);
     database_ask_others(d); /* answered first: what is shared is known with the share */
     d->told_idle = is_idle(d);
     d->renewed = database_now();
@@ -262,13 +264,14 @@ static void on_down(void *user, const Failure *failure)
     tell_lost(d, failure);
 }
 
-/* There is a message, or another daemon: that one waits for its part of the limits. */
+/* There is a message, or a wish; or another daemon: that one waits for its part of the limits. */
 static void on_notified(void *user)
 {
     DatabaseSource *d = user;
 
     if (d->alive && database_now() >= d->renewed + TICK)
         database_renew(d);
+    database_look_for_wishes(d);
     database_learn_lanes(d);
     database_claim(d);
 }
@@ -370,6 +373,8 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_ripen(d);
     if (d->strays && d->claims.n_asking == 0)
         database_keep_what_is_known(d);
+    database_tell_sending(d);
+    database_look_for_wishes(d);
     database_lanes_look(d);
     if (database_lanes_wait(d)) /* a lane may be open again in the meantime */
         database_wake(d);

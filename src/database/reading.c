@@ -448,7 +448,7 @@ void database_learn_lanes(DatabaseSource *d)
 
 /* ---- letting go ---- */
 
-static void drop(DatabaseMessage *m)
+void database_drop(DatabaseMessage *m)
 {
     if (m->spooling)
         m->orphan = true; /* freed with the answer */
@@ -461,7 +461,7 @@ void database_drop_waiting(DatabaseSource *d)
     DatabaseMessage *m;
 
     while ((m = database_list_take(&d->loading)))
-        drop(m);
+        database_drop(m);
     while ((m = database_list_take(&d->ready)))
-        drop(m);
+        database_drop(m);
 }

@@ -17,5 +17,8 @@ void database_read_on(DatabaseSource *database);
 /* Learns which lanes there are. */
 void database_learn_lanes(DatabaseSource *database);
 
+/* Lets go of one that is claimed and not taken yet, out of its list. */
+void database_drop(DatabaseMessage *message);
+
 /* Lets go of what is claimed and not taken yet: it is nobody's, or others' now. */
 void database_drop_waiting(DatabaseSource *database);

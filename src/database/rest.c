@@ -18,7 +18,6 @@ void database_rest_init(DatabaseSource *d)
 /* Those of these lanes. */
 static void give_back(DatabaseSource *d, uint32_t lanes)
 {
-    Rest *rest = &d->rest;
     DatabaseMessage *next;
     size_t before = d->ready.n;
 
@@ -27,7 +26,7 @@ static void give_back(DatabaseSource *d, uint32_t lanes)
         if (!(lanes >> m->base.lane & 1))
             continue;
         (void)database_list_remove(&d->ready, m);
-        rest->given_back[rest->n_given_back++ % DATABASE_AHEAD] = m->number;
+        database_rest_remember(d, m->number);
         database_message_free(m);
     }
     if (d->ready.n < before) {
@@ -72,6 +71,11 @@ void database_rest_taken(DatabaseSource *d)
 {
     d->rest.since = clock_monotonic();
     d->rest.ahead = MIN(2 * d->rest.ahead, (size_t)DATABASE_AHEAD);
+}
+
+void database_rest_remember(DatabaseSource *d, int64_t message)
+{
+    d->rest.given_back[d->rest.n_given_back++ % DATABASE_AHEAD] = message;
 }
 
 bool database_rest_knows(const DatabaseSource *d, int64_t message)

@@ -12,5 +12,8 @@ void database_rest(DatabaseSource *database);
 void database_rest_end(DatabaseSource *database);
 void database_rest_taken(DatabaseSource *database);
 
+/* It goes back, and is no news when it comes again. */
+void database_rest_remember(DatabaseSource *database, int64_t message);
+
 /* Whether a message was given back, so that it is no news. */
 bool database_rest_knows(const DatabaseSource *database, int64_t message);

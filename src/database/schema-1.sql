@@ -139,9 +139,21 @@ CREATE TABLE leased (
     daemon          bigint NOT NULL,
     lane            text NOT NULL,
     attempts        int NOT NULL,
-    first_attempt   timestamptz
+    first_attempt   timestamptz,
+    sending         boolean NOT NULL DEFAULT false  -- for longer than a moment, and not just claimed
 ) WITH (fillfactor = 50);
 CREATE INDEX leased_daemon ON leased (daemon);
+
+-- What an operator wants to do with a message that a daemon has claimed: that one looks here, and lets go of what it does
+-- not send yet.
+CREATE TABLE wish (
+    message     bigint PRIMARY KEY,
+    daemon      bigint NOT NULL,
+    action      text NOT NULL CHECK (action IN ('hold', 'delete')),
+    owner       bigint,                             -- as change() has it
+    until       timestamptz NOT NULL,               -- nobody waits for it any more
+    granted     boolean NOT NULL DEFAULT false
+);
 
 CREATE TABLE aside (                                -- an operator holds it
     message         bigint PRIMARY KEY,
@@ -186,11 +198,15 @@ ALTER TABLE piece ALTER data SET STORAGE EXTERNAL;
 -- commit, so only somebody who waits is notified, and by one transaction at a time. A transaction that has notified cannot
 -- be prepared: where that can be meant (max_prepared_transactions is not 0), daemons find the message when they ask next,
 -- within a second. `outbox.notify`, 'on' or 'off', says otherwise.
+CREATE FUNCTION may_notify() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(nullif(current_setting('outbox.notify', true), '') = 'on',
+        current_setting('max_prepared_transactions') = '0');
+END $$;
+
 CREATE FUNCTION ring() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF coalesce(nullif(current_setting('outbox.notify', true), '') = 'on',
-            current_setting('max_prepared_transactions') = '0')
-        AND EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
+    IF may_notify() AND EXISTS (SELECT FROM daemon WHERE idle) AND pg_try_advisory_xact_lock(hashtext('outbox.ring')) THEN
         PERFORM pg_notify('outbox', '');
     END IF;
 END $$;
@@ -456,6 +472,7 @@ BEGIN
         UPDATE watch SET until = '-infinity' WHERE watch.daemon = late.id;
         DELETE FROM daemon WHERE id = late.id;
     END LOOP;
+    DELETE FROM wish WHERE until < clock_timestamp() - interval '1 minute';
     -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
     DELETE FROM piece WHERE xact < pg_snapshot_xmin(pg_current_snapshot()) OR xact >= pg_snapshot_xmax(pg_current_snapshot());
     RETURN moved;
@@ -835,6 +852,41 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT count(*) FROM moved
 $$;
 
+-- What somebody waits for of what the daemon holds.
+CREATE FUNCTION wishes(daemon bigint) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    SELECT message FROM wish WHERE wish.daemon = wishes.daemon AND NOT granted AND until > statement_timestamp()
+$$;
+
+-- The daemon does not send these, and knows nothing of them any more: what somebody waits for is done to them, and the others
+-- are ready again.
+CREATE FUNCTION let_go(daemon bigint, messages bigint[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM FROM wish WHERE message = ANY (let_go.messages) ORDER BY message FOR UPDATE;
+    WITH back AS (
+        DELETE FROM leased WHERE message = ANY (let_go.messages) AND leased.daemon + 0 = let_go.daemon RETURNING *
+    ),
+    granted AS (
+        UPDATE wish SET granted = true WHERE message = ANY (ARRAY (SELECT message FROM back)) AND until > clock_timestamp()
+            RETURNING message, action
+    ),
+    held AS (
+        INSERT INTO aside (message, lane, attempts, first_attempt)
+            SELECT message, lane, attempts, first_attempt FROM back JOIN granted USING (message) WHERE action = 'hold'
+    ),
+    deleted AS (DELETE FROM message WHERE id = ANY (ARRAY (SELECT message FROM granted WHERE action = 'delete')))
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM back
+        WHERE message <> ALL (ARRAY (SELECT message FROM granted));
+END $$;
+
+-- These have been on their way to a relay for longer than a moment.
+CREATE FUNCTION sending(daemon bigint, messages bigint[]) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    UPDATE leased SET sending = true WHERE message = ANY (sending.messages) AND leased.daemon + 0 = sending.daemon
+$$;
+
 -- What a daemon has to know of messages that it holds: the envelope, and the content where that is no longer than
 -- `whole`. Times are in microseconds. A recipient is [number, address, parameters, outcome]. The record is what it says
 -- last of each recipient, a line each, since the message was given up the last time; and whether somebody was told then
@@ -901,13 +953,14 @@ CREATE FUNCTION stamp(at timestamptz) RETURNS text LANGUAGE sql STABLE SET searc
     SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
 $$;
 
--- Where each message is, in the words of the queue directory. What has a time to begin with is queued until it is tried.
+-- Where each message is, in the words of the queue directory. What has a time to begin with is queued until it is tried, and
+-- what a daemon has claimed until it is sent.
 CREATE VIEW place AS
     SELECT message, 'queued' AS state, attempts, NULL::timestamptz AS next, NULL AS text FROM ready
     UNION ALL
     SELECT message, CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END, attempts, due, NULL FROM deferred
     UNION ALL
-    SELECT message, 'sending', attempts, NULL, NULL FROM leased
+    SELECT message, CASE WHEN sending THEN 'sending' ELSE 'queued' END, attempts, NULL, NULL FROM leased
     UNION ALL
     SELECT message, 'held', attempts, NULL, 'it is being moved: ' || mover FROM aside
     UNION ALL
@@ -1007,7 +1060,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
             SELECT attempts > 0 AS tried, count(*) AS n, min(message) AS first, min(due) AS due FROM deferred GROUP BY 1
         ) AS either
         UNION ALL
-        SELECT 'sending', true, count(*), min(message), NULL FROM leased
+        SELECT CASE WHEN sending THEN 'sending' ELSE 'queued' END, true, count(*), min(message), NULL FROM leased GROUP BY 1
         UNION ALL
         SELECT 'held', false, count(*), min(message), NULL FROM aside
         UNION ALL
@@ -1036,9 +1089,29 @@ CREATE FUNCTION daemons() RETURNS TABLE (
     FROM daemon d ORDER BY d.id
 $$;
 
+-- Asks daemons for what they have claimed, and wakes them.
+CREATE FUNCTION ask_for(action text, messages bigint[], owner bigint) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    new boolean;
+BEGIN
+    WITH asked AS (
+        INSERT INTO wish (message, daemon, action, owner, until)
+            SELECT message, daemon, ask_for.action, ask_for.owner, clock_timestamp() + interval '2 seconds' FROM leased
+            WHERE message = ANY (ask_for.messages) ORDER BY message
+            ON CONFLICT (message) DO UPDATE SET daemon = excluded.daemon, action = excluded.action, owner = excluded.owner,
+                until = excluded.until WHERE NOT wish.granted
+            RETURNING xmax = 0 AS new
+    ) SELECT coalesce(bool_or(asked.new), false) INTO new FROM asked;
+    IF new AND may_notify() THEN
+        PERFORM pg_notify('outbox', '');
+    END IF;
+END $$;
+
 -- 'retry' (deferred, failed: queued anew), 'hold' (queued, deferred), 'release' (held) or 'delete' (all but what is being
 -- sent), of those that `owner` has queued where that is given. Of each of `ids`: 'done', the state that it is in which
--- does not allow it, 'moving', or 'gone'.
+-- does not allow it, 'moving', or 'gone'. To hold or to delete what a daemon has claimed is asked of that one: 'sending' or
+-- 'claimed' is what it is until then, and whoever goes on to call this within two seconds is told what became of it.
 CREATE FUNCTION change(action text, ids bigint[], owner bigint DEFAULT NULL) RETURNS TABLE (message bigint, result text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
@@ -1092,6 +1165,7 @@ BEGIN
                 SELECT lane, message FROM held WHERE not_before IS NULL OR not_before <= clock_timestamp()
         )
         SELECT array_agg(message) INTO done FROM held;
+        DELETE FROM wish WHERE message = ANY (done);
     ELSIF change.action = 'delete' THEN
         WITH of_ready AS (DELETE FROM ready WHERE message = ANY (wanted) RETURNING message),
         of_deferred AS (DELETE FROM deferred WHERE message = ANY (wanted) RETURNING message),
@@ -1108,10 +1182,18 @@ BEGIN
     END IF;
     IF change.action IN ('retry', 'release') AND done IS NOT NULL THEN
         PERFORM ring();
+    ELSIF change.action IN ('hold', 'delete') THEN
+        PERFORM ask_for(change.action, wanted, change.owner);
     END IF;
-    RETURN QUERY SELECT asked.id, CASE
-            WHEN asked.id = ANY (done) THEN 'done'
+    RETURN QUERY WITH granted AS (
+        DELETE FROM wish WHERE wish.granted AND wish.message = ANY (change.ids) AND wish.action = change.action
+            AND wish.owner IS NOT DISTINCT FROM change.owner RETURNING wish.message
+    )
+    SELECT asked.id, CASE
+            WHEN asked.id = ANY (done) OR asked.id = ANY (ARRAY (SELECT granted.message FROM granted)) THEN 'done'
             WHEN NOT asked.id = ANY (wanted) THEN 'gone'
+            WHEN change.action IN ('hold', 'delete') AND EXISTS (SELECT FROM leased WHERE leased.message = asked.id)
+                THEN (SELECT CASE WHEN sending THEN 'sending' ELSE 'claimed' END FROM leased WHERE leased.message = asked.id)
             WHEN EXISTS (SELECT FROM aside WHERE aside.message = asked.id AND mover IS NOT NULL) THEN 'moving'
             ELSE coalesce((SELECT place.state FROM place WHERE place.message = asked.id), 'gone')
         END
@@ -1265,7 +1347,8 @@ BEGIN
         INTO going, was, attempts, first_attempt, due, queued, uid
         FROM aside a JOIN message m ON m.id = a.message WHERE a.message = depart.message AND a.mover = depart.mover;
     IF NOT FOUND THEN
-        was := coalesce((SELECT state FROM place WHERE message = depart.message), 'gone');
+        was := coalesce((SELECT 'sending' FROM leased WHERE message = depart.message),
+            (SELECT state FROM place WHERE message = depart.message), 'gone');
     END IF;
 END $$;
 
@@ -1331,7 +1414,7 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'claim', 'keep_only',
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'claim', 'keep_only', 'wishes', 'let_go', 'sending',
             'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false

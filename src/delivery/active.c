@@ -176,10 +176,33 @@ static void on_lost(void *user, HeldMessage *message)
     engine_wake(engine);
 }
 
+static bool take_out(Lane *lane, const HeldMessage *message)
+{
+    for (HeldMessage **at = &lane->first; lane->n > 0 && at != lane->end; at = &(*at)->next)
+        if (*at == message) {
+            (void)held_remove(lane, at);
+            return true;
+        }
+    return false;
+}
+
+static bool on_yield(void *user, HeldMessage *message)
+{
+    Engine *engine = user;
+
+    if (message->sending ||
+        !(take_out(&engine->lane, message) || take_out(&engine->elsewhere, message)))
+        return false;
+    engine->statistics.in_flight--;
+    engine_wake(engine);
+    return true;
+}
+
 const SourceHandlers engine_source_handlers = {
     .wake = on_wake,
     .ended = on_ended,
     .lost = on_lost,
+    .yield = on_yield,
     .found = on_found,
 };
 
@@ -289,6 +312,7 @@ static HeldMessage *take_up(Engine *engine, HeldMessage *message)
     int r;
 
     message->next = NULL;
+    message->sending = false;
     message->unfit_for = 0;
     message->routes = NULL;
     message->lane = LANE_NONE;

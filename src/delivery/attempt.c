@@ -25,6 +25,7 @@ int attempt_new(
     if (!a)
         return -ENOMEM;
     a->message = message;
+    message->sending = true;
     a->relay = relay;
     a->connection = connection;
     set_recipients(a);

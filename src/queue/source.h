@@ -43,6 +43,7 @@ typedef struct HeldMessage {
     unsigned losses;    /* such attempts */
     size_t n_delivered; /* finished in earlier attempts */
     size_t n_refused;
+    bool sending;             /* told by the engine: an attempt has begun */
     unsigned lane;            /* for whoever holds it (settings/lanes.h) */
     uint64_t unfit_for;       /* for whoever holds it, 0 at first: relays that cannot take it */
     void *routes;             /* likewise, NULL at first: which recipients go which way; freed with
@@ -114,6 +115,9 @@ typedef struct SourceHandlers {
     void (*ended)(void *user, HeldMessage *message, int result, const Failure *failure);
     /* Another process has taken it over: stop, and write nothing; abandon() is all that is left. */
     void (*lost)(void *user, HeldMessage *message);
+    /* Somebody wants to have it: true when nothing has been done with it, and the source has it
+     * back. */
+    bool (*yield)(void *user, HeldMessage *message);
     /* `message` is NULL for what is about no one message. */
     void (*found)(
         void *user, SourceFinding finding, const SourceFound *message, const Failure *failure);

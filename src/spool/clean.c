@@ -1,12 +1,15 @@
 /* What crashes have left. Must never take away what somebody may still be writing, nor a message
  * that is kept, nor one that may not have been sent, nor what is known of one. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "spool/internal.h"
 
 #define LEFT_AFTER USEC_PER_DAY
@@ -44,6 +47,19 @@ int spool_clean_temporary(const Spool *spool, const char *name, usec_t now)
     if (!is_in_use(spool, name))
         (void)unlinkat(spool->fd, name, 0);
     return 1;
+}
+
+void spool_clean_temporaries(const Spool *spool, usec_t now)
+{
+    DIR *stream;
+    const struct dirent *entry;
+
+    if (file_open_entries(spool->fd, &stream) < 0)
+        return;
+    while ((entry = readdir(stream)))
+        if (strncmp(entry->d_name, SPOOL_TEMPORARY_PREFIX, strlen(SPOOL_TEMPORARY_PREFIX)) == 0)
+            (void)spool_clean_temporary(spool, entry->d_name, now);
+    (void)closedir(stream);
 }
 
 /* The record of a message that is kept ends with `sent`: it is somebody's archive. Without one, or

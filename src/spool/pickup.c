@@ -20,7 +20,6 @@
 #include "spool/pickup_internal.h"
 
 #define BATCH 128
-#define LOCK_PREFIX ".pickup.lock-" /* no copy begins so */
 
 /* ---- the directory ---- */
 
@@ -154,107 +153,6 @@ void spool_pickup_result_done(SpoolPickupResult *result)
     *result = (SpoolPickupResult){0};
 }
 
-/* ---- what a dead process has left ---- */
-
-static int sync_directory(const Spool *spool, Failure *f)
-{
-    int r = file_sync(spool->fd);
-
-    return r < 0 ? failure_set_errno(f, r, "%s", spool->path) : 0;
-}
-
-/* Takes away the files of the directory of which there are copies. */
-static int remove_copied(PickupPass *pass, const NameList *copies, Failure *f)
-{
-    DIR *stream;
-    const struct dirent *entry;
-    int r = file_open_entries(pass->place.fd, &stream);
-
-    if (r < 0)
-        return failure_set_errno(f, r, "%s", pass->place.path);
-    while (r >= 0 && (errno = 0, entry = readdir(stream))) {
-        PickupFile file = {0};
-        FileIdentity identity;
-
-        (void)snprintf(file.name, sizeof(file.name), "%s", entry->d_name);
-        for (size_t i = 0; r >= 0 && i < copies->n; i++) {
-            if (staged_inode(copies->names[i]) != entry->d_ino ||
-                spool_stat_at(pass->place.fd, file.name, &file.st) < 0 ||
-                file_identity_of(&pass->place, pass->place.fd, file.name, &identity) < 0)
-                continue;
-            staged_name(pass->pickup->directory, &identity, file.staged);
-            if (text_equal(file.staged, copies->names[i]))
-                r = pickup_remove(pass, &file, f);
-        }
-    }
-    if (r >= 0 && errno != 0)
-        r = failure_set_errno(f, -errno, "%s", pass->place.path);
-    (void)closedir(stream);
-    return MIN(r, 0);
-}
-
-static int queue_copies(const Spool *queue, const NameList *copies, Failure *f)
-{
-    char id[SPOOL_NAME_MAX];
-    int r = 0;
-
-    for (size_t i = 0; r >= 0 && i < copies->n; i++) {
-        r = staged_queue(queue, copies->names[i], id);
-        if (r < 0 && r != -ENOENT)
-            return failure_set_errno(f, r, "%s/%s", queue->path, copies->names[i]);
-        r = 0;
-    }
-    return copies->n > 0 ? sync_directory(queue, f) : 0;
-}
-
-static int recover(PickupPass *pass, Failure *f)
-{
-    char prefix[STAGED_NAME_MAX];
-    NameList copies = {0};
-    int r;
-
-    staged_prefix(pass->pickup->directory, prefix);
-    r = staged_list(pass->queue, prefix, &copies);
-    if (r < 0)
-        r = failure_set_errno(f, r, "%s", pass->queue->path);
-    if (r >= 0 && copies.n > 0) {
-        r = remove_copied(pass, &copies, f);
-        if (r >= 0)
-            r = sync_directory(&pass->place, f);
-        if (r >= 0)
-            r = queue_copies(pass->queue, &copies, f);
-    }
-    name_list_done(&copies);
-    return r;
-}
-
-int spool_pickup_recover_others(
-    const char *queue, const char *const *directories, size_t n, Failure *f)
-{
-    _cleanup_(spool_free_p) Spool *spool = NULL;
-    NameList copies = {0}, others = {0};
-    int r = spool_open(queue, &spool, f);
-
-    if (r < 0)
-        return r;
-    r = staged_list(spool, STAGED_PREFIX, &copies);
-    for (size_t i = 0; r >= 0 && i < copies.n; i++) {
-        bool known = false;
-
-        for (size_t k = 0; !known && k < n; k++) {
-            char prefix[STAGED_NAME_MAX];
-
-            staged_prefix(directories[k], prefix);
-            known = strncmp(copies.names[i], prefix, strlen(prefix)) == 0;
-        }
-        r = known ? 0 : name_list_add(&others, copies.names[i]);
-    }
-    r = r < 0 ? failure_set_errno(f, r, "%s", queue) : queue_copies(spool, &others, f);
-    name_list_done(&copies);
-    name_list_done(&others);
-    return r;
-}
-
 /* ---- a pass ---- */
 
 static bool has_suffix(const char *name, const char *suffix)
@@ -343,7 +241,7 @@ static int queue_file(PickupPass *pass, const PickupFile *file, Failure *f)
 
 static int queue_files(PickupPass *pass, PickupFile *files, size_t n, Failure *f)
 {
-    int r = n > 0 ? sync_directory(pass->queue, f) : 0;
+    int r = n > 0 ? pickup_sync(pass->queue, f) : 0;
 
     for (size_t i = 0; r >= 0 && i < n; i++) {
         _cleanup_failure_ Failure why = {0};
@@ -355,10 +253,10 @@ static int queue_files(PickupPass *pass, PickupFile *files, size_t n, Failure *f
         r = 0;
     }
     if (r >= 0 && n > 0)
-        r = sync_directory(&pass->place, f);
+        r = pickup_sync(&pass->place, f);
     for (size_t i = 0; r >= 0 && i < n; i++)
         r = queue_file(pass, &files[i], f);
-    return r >= 0 && n > 0 ? sync_directory(pass->queue, f) : MIN(r, 0);
+    return r >= 0 && n > 0 ? pickup_sync(pass->queue, f) : MIN(r, 0);
 }
 
 /* What was copied is queued also where something else went wrong. */
@@ -377,30 +275,16 @@ static int take(PickupPass *pass, Failure *f)
     return r < 0 ? r : s;
 }
 
-/* One process at a time takes from a directory. A descriptor, or a negative errno with a Failure.
- */
-static int lock(const PickupPass *pass, Failure *f)
-{
-    char prefix[STAGED_NAME_MAX], name[STAGED_NAME_MAX + 32];
-    _cleanup_close_ int fd = -1;
-
-    staged_prefix(pass->pickup->directory, prefix);
-    (void)snprintf(name, sizeof(name), LOCK_PREFIX "%s", prefix + strlen(STAGED_PREFIX));
-    name[strlen(name) - 1] = '\0';
-    fd = openat(pass->queue->fd, name, O_RDWR | O_CREAT | SPOOL_OPEN_FLAGS, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return failure_set_errno(
-            f, errno == EWOULDBLOCK ? -EBUSY : -errno, "%s/%s", pass->queue->path, name);
-    return TAKE_FD(fd);
-}
-
-/* Keys tell of files that are put twice, so that nothing is to be recovered, nor locked. */
-static int hand_over(PickupPass *pass, Failure *f)
+/* Keys tell of files that are put twice, so that nothing is to be recovered, nor locked, but what
+ * is in the queue directory since messages went there. */
+static int hand_over(PickupPass *pass, bool recovers, Failure *f)
 {
     const Spool none = {.fd = -1};
     int r = pickup_place_open(&none, pass->pickup->directory, &pass->place, f);
 
-    if (r >= 0)
+    if (r >= 0 && recovers)
+        r = pickup_recover_former(pass, f);
+    if (r >= 0 && !pass->result->busy)
         r = take(pass, f);
     pickup_place_close(&pass->place);
     return MIN(r, 0);
@@ -415,20 +299,16 @@ int spool_pickup_pass(const SpoolPickup *pickup, bool recovers, SpoolPickupResul
 
     *ret = (SpoolPickupResult){0};
     if (pickup->sink)
-        return hand_over(&pass, f);
+        return hand_over(&pass, recovers, f);
     r = spool_open(pickup->queue, &queue, f);
     if (r < 0)
         return r;
     pass.queue = queue;
     r = pickup_place_open(queue, pickup->directory, &pass.place, f);
     if (r >= 0)
-        r = locked = lock(&pass, f);
-    if (r == -EBUSY) {
-        ret->again = USEC_PER_SEC;
-        ret->busy = true;
-        r = 0;
-    } else if (r >= 0) {
-        r = recovers ? recover(&pass, f) : 0;
+        r = locked = pickup_lock(&pass, f);
+    if (r >= 0 && !ret->busy) {
+        r = recovers ? pickup_recover(&pass, f) : 0;
         if (r >= 0)
             r = take(&pass, f);
     }

@@ -87,7 +87,8 @@ int spool_pickup_pass(const SpoolPickup *pickup, bool recovers, SpoolPickupResul
 
 void spool_pickup_result_done(SpoolPickupResult *result);
 
-/* Queues what a dead process has copied from directories that are none of these any more. 0 or a
- * negative errno with a Failure. */
-int spool_pickup_recover_others(
-    const char *queue, const char *const *directories, size_t n, Failure *f);
+/* Queues what a dead process has copied from directories that are none of these any more, and,
+ * where the queue is no directory, removes what dead writers have left there. 0 or a negative errno
+ * with a Failure. */
+int spool_pickup_recover_others(const char *queue, const SpoolPickupSink *sink,
+    const char *const *directories, size_t n, Failure *f);

@@ -59,26 +59,23 @@ static int finish(PickupPass *pass, const PickupFile *file, const char *taken,
                : PICKUP_QUEUED;
 }
 
-static int cannot_put(const PickupPass *pass, int error, Failure *f)
+int pickup_explain(
+    Failure *f, int error, const char *directory, const char *name, const char *words)
 {
     _cleanup_failure_ Failure why = *f;
 
     *f = (Failure){0};
-    return failure_set(f, error, why.number, "%s: what is here waits: %s", pass->pickup->directory,
-        failure_text(&why));
+    return failure_set(f, error, why.number, "%s%s%s %s: %s", directory, name ? "/" : ":",
+        name ?: "", words, failure_text(&why));
 }
 
 /* What was not put keeps its name: whether it is there nobody knows where the answer was lost.
  * Whether others have to wait as well is seen with the next file. */
 static int put_off(PickupPass *pass, const char *taken, int error, Failure *f)
 {
-    _cleanup_failure_ Failure why = *f;
-    int r;
+    int r = pickup_explain(f, error, pass->pickup->directory, taken, "waits");
 
-    *f = (Failure){0};
-    (void)failure_set(f, error, why.number, "%s/%s waits: %s", pass->pickup->directory, taken,
-        failure_text(&why));
-    r = pickup_pass_over(pass, error, f);
+    r = pickup_pass_over(pass, r, f);
     return r < 0 ? r : PICKUP_NOT_YET;
 }
 
@@ -86,11 +83,8 @@ static int put(PickupPass *pass, PickupFile *file, SpoolPickupMessage *message, 
 {
     const SpoolPickupSink *sink = pass->pickup->sink;
     char taken[PICKUP_TAKEN_MAX];
-    int r = sink->ready(sink->user, f);
+    int r = take_away(pass, file, taken, f);
 
-    if (r < 0)
-        return cannot_put(pass, r, f);
-    r = take_away(pass, file, taken, f);
     if (r != PICKUP_STAGED)
         return r;
     form_key(file, taken, message);
@@ -104,12 +98,24 @@ static int put(PickupPass *pass, PickupFile *file, SpoolPickupMessage *message, 
     return PICKUP_REFUSED;
 }
 
+/* Before a file is copied in vain. */
+static int be_ready(const PickupPass *pass, Failure *f)
+{
+    const SpoolPickupSink *sink = pass->pickup->sink;
+    int r = sink->ready(sink->user, f);
+
+    return r < 0 ? pickup_explain(f, r, pass->pickup->directory, NULL, "what is here waits")
+                 : PICKUP_STAGED;
+}
+
 int pickup_hand_over(PickupPass *pass, PickupFile *file, Failure *f)
 {
     SpoolPickupMessage message = {.fd = -1};
     _cleanup_close_ int fd = -1;
     int r = pickup_look(pass, file, &fd, f);
 
+    if (r == PICKUP_STAGED)
+        r = be_ready(pass, f);
     if (r == PICKUP_STAGED)
         r = pickup_copy_aside(pass, file, fd, &message.fd, f);
     message.uid = file->st.st_uid;

@@ -45,6 +45,25 @@ int pickup_stage(PickupPass *pass, PickupFile *ret, Failure *f);
  * PickupVerdict, or a negative errno with a Failure of that queue's, or of the whole machine's. */
 int pickup_hand_over(PickupPass *pass, PickupFile *ret, Failure *f);
 
+/* One process at a time takes from a directory. A descriptor, or a negative errno with a Failure;
+ * where another has it, the result is busy. */
+int pickup_lock(PickupPass *pass, Failure *f);
+
+/* Queues what a dead process has copied, without the files. 0 or a negative errno with a Failure.
+ */
+int pickup_recover(PickupPass *pass, Failure *f);
+
+/* The same where the queue is no directory any more, and there are such copies in it. */
+int pickup_recover_former(PickupPass *pass, Failure *f);
+
+/* 0 or a negative errno with a Failure. */
+int pickup_sync(const Spool *spool, Failure *f);
+
+/* Puts "DIRECTORY/NAME WORDS: ", or without a name "DIRECTORY: WORDS: ", in front of what the
+ * Failure says. Returns the error. */
+int pickup_explain(
+    Failure *f, int error, const char *directory, const char *name, const char *words);
+
 /* Looks at the file, and opens it. A PickupVerdict, where PICKUP_STAGED means that it can be taken;
  * or a negative errno with a Failure. */
 int pickup_look(PickupPass *pass, PickupFile *file, int *ret_fd, Failure *f);

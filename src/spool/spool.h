@@ -71,6 +71,9 @@ int spool_scan_next_all(SpoolScan *scan, SpoolEntry *ret);
  * ends with `sent`); and such a record, if no message has its id, nor is one kept. What cannot be
  * removed stays. 1 when it cost more than a look at an inode, else 0. */
 int spool_clean_temporary(const Spool *spool, const char *name, usec_t now_realtime);
+
+/* All such of a directory that nobody delivers from, so that nobody else comes by. */
+void spool_clean_temporaries(const Spool *spool, usec_t now_realtime);
 int spool_clean_sent(const Spool *spool, const char *id, usec_t now_realtime);
 int spool_clean_record(const Spool *spool, const char *id, usec_t now_realtime);
 

@@ -210,6 +210,7 @@ static bool takes_state(const char *command, SpoolState state)
         {"hold", 1u << SPOOL_QUEUED | 1u << SPOOL_DEFERRED},
         {"release", 1u << SPOOL_HELD},
         {"delete", ~0u},
+        {"move", ~(1u << SPOOL_SENDING | 1u << SPOOL_SENT)},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(rows); i++)
@@ -218,18 +219,44 @@ static bool takes_state(const char *command, SpoolState state)
     return true;
 }
 
+/* The last value of that option, or NULL. */
+static const char *value_of(const Line *line, const char *name, const char *letter)
+{
+    const char *last = NULL;
+
+    for (int i = 1; i < line->at; i++) {
+        const char *value = value_at(line, &i, name, letter);
+
+        if (value)
+            last = value;
+    }
+    return last;
+}
+
+/* What `outbox move` takes from: a directory for a database, and the other way round. */
+static int open_origin(const Line *line, const char *directory, const char *to, Store **ret)
+{
+    bool to_directory = *to == '/' || *to == '.' || strcmp(to, "directory") == 0;
+    int r;
+
+    if (!to_directory)
+        return store_open_directory_quietly(line->tool, directory, ret);
+    r = store_open_quietly(line->tool, NULL, ret);
+    if (r < 0 || !(*ret)->spool)
+        return r;
+    store_free(*ret);
+    *ret = NULL;
+    return -ENOENT;
+}
+
 /* The queue that the line names, or the configured one. */
 static int open_queue(const Line *line, Store **ret)
 {
-    const char *named = NULL;
+    const char *directory = value_of(line, "--directory", "-d");
+    const char *to = strcmp(line->command->name, "move") == 0 ? value_of(line, "--to", "-t") : NULL;
 
-    for (int i = 1; i < line->at; i++) {
-        const char *value = value_at(line, &i, "--directory", "-d");
-
-        if (value)
-            named = value;
-    }
-    return store_open_quietly(line->tool, named, ret);
+    return to ? open_origin(line, directory, to, ret)
+              : store_open_quietly(line->tool, directory, ret);
 }
 
 typedef struct OfferedIds {

@@ -8,17 +8,47 @@
 #include "tool/metrics.h"
 
 #define BOUNDS_MAX 64
-#define NUMBER_MAX 24
+#define LABEL_MAX 300
 
 static const MetricLabel no_labels[] = {{0}};
 
 /* A process that delivers, as it is written of. */
 typedef struct Daemon {
-    char place[NUMBER_MAX]; /* of `.state-N` */
+    char label[LABEL_MAX];
     const json_t *state;
     bool answers;
     usec_t started, now;
 } Daemon;
+
+/* Of two on one machine the first is the one that began last, and one that stays is before one
+ * that empties the queue once. */
+static bool is_before(const Servers *servers, size_t a, size_t b)
+{
+    bool one = json_is_true(json_object_get(servers->live[a], "passing")),
+         other = json_is_true(json_object_get(servers->live[b], "passing"));
+
+    return one != other ? other : a > b;
+}
+
+/* The number of its `.state-N`. In a database, where each start has a number of its own, its
+ * machine, and which one it is there. */
+static void form_label(const Servers *servers, size_t i, char label[static LABEL_MAX])
+{
+    const char *machine = servers_text(servers->live[i], "machine");
+    unsigned nth = 1;
+
+    if (!servers->database || !machine) {
+        snprintf(label, LABEL_MAX, "%u", servers->place[i] + 1);
+        return;
+    }
+    for (size_t k = 0; k < servers->n; k++)
+        nth += k != i && text_equal(servers_text(servers->live[k], "machine"), machine) &&
+               is_before(servers, k, i);
+    if (nth == 1)
+        snprintf(label, LABEL_MAX, "%.255s", machine);
+    else
+        snprintf(label, LABEL_MAX, "%.255s:%u", machine, nth);
+}
 
 static Daemon daemon_at(const Metrics *m, size_t i)
 {
@@ -27,7 +57,7 @@ static Daemon daemon_at(const Metrics *m, size_t i)
         .started = servers_time(m->servers.live[i], "started"),
         .now = m->now};
 
-    snprintf(daemon.place, sizeof(daemon.place), "%u", m->servers.place[i] + 1);
+    form_label(&m->servers, i, daemon.label);
     return daemon;
 }
 
@@ -111,14 +141,14 @@ typedef struct Labels {
 /* Those of what is told of a daemon; `name` is of what tells it apart, NULL where nothing does. */
 static Labels labels_of(const Daemon *daemon, const char *name, const char *value)
 {
-    return (Labels){.at = {{"daemon", daemon->place}, {name, value}}};
+    return (Labels){.at = {{"daemon", daemon->label}, {name, value}}};
 }
 
 static Labels labels_of_relay(
     const Daemon *daemon, const json_t *relay, const char *name, const char *value)
 {
     return (Labels){
-        .at = {{"daemon", daemon->place}, {"relay", servers_text(relay, "name")}, {name, value}}};
+        .at = {{"daemon", daemon->label}, {"relay", servers_text(relay, "name")}, {name, value}}};
 }
 
 static void put_info(Exposition *e, const Daemon *d)
@@ -438,7 +468,7 @@ static void put_relay_families(Exposition *e, const Metrics *m)
 static Labels labels_of_lane(
     const Daemon *daemon, const json_t *lane, const char *name, const char *value)
 {
-    return (Labels){.at = {{"daemon", daemon->place}, {"lane", servers_text(lane, "name") ?: ""},
+    return (Labels){.at = {{"daemon", daemon->label}, {"lane", servers_text(lane, "name") ?: ""},
                         {name, value}}};
 }
 

@@ -75,6 +75,8 @@ int moving_begin(Moving *m, Spool *spool, Database *database, const char *former
     if (r >= 0)
         snprintf(m->tag, sizeof(m->tag), "%s", database_field(&rows, 0, 0));
     if (r >= 0)
+        spool_clean_temporaries(spool, clock_realtime());
+    if (r >= 0)
         r = move_resume_to_database(m, f);
     return r < 0 ? r : move_resume_to_directory(m, f);
 }

@@ -172,26 +172,34 @@ int store_open_to_read(const Tool *tool, const char *directory, Store **ret)
     return open_by(tool_open_spool_to_read, tool, directory, ret);
 }
 
-int store_open_quietly(const Tool *tool, const char *directory, Store **ret)
+int store_open_directory_quietly(const Tool *tool, const char *directory, Store **ret)
 {
-    _cleanup_free_
-    char *database = NULL;
     _cleanup_free_
     char *path = NULL;
     Spool *spool = NULL;
-    int r =
-        directory ? 0 : config_load_database(tool->config_path, tool->overrides, &database, NULL);
+    int r = directory ? 0
+                      : config_load_directory(
+                            tool->config_path, tool->overrides, &path, NULL, NULL, NULL);
 
-    if (r >= 0 && database)
-        return store_of_database(database, NULL, ret, NULL);
-    if (r >= 0 && !directory)
-        r = config_load_directory(tool->config_path, tool->overrides, &path, NULL, NULL, NULL);
     if (r >= 0)
         r = spool_open(directory ?: path, &spool, NULL);
     if (r < 0)
         return r;
     *ret = store_of_directory(spool);
     return *ret ? 0 : -ENOMEM;
+}
+
+int store_open_quietly(const Tool *tool, const char *directory, Store **ret)
+{
+    _cleanup_free_
+    char *database = NULL;
+    int r =
+        directory ? 0 : config_load_database(tool->config_path, tool->overrides, &database, NULL);
+
+    if (r < 0)
+        return r;
+    return database ? store_of_database(database, NULL, ret, NULL)
+                    : store_open_directory_quietly(tool, directory, ret);
 }
 
 void store_free(Store *store)

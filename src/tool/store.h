@@ -149,6 +149,7 @@ DEFINE_CLEANUP(Store, store_free);
 
 /* The same for who must not say anything (completion). 0 or a negative errno. */
 int store_open_quietly(const Tool *tool, const char *directory, Store **ret);
+int store_open_directory_quietly(const Tool *tool, const char *directory, Store **ret);
 
 /* The directory as a store, which owns it from then on; NULL, and it is freed, when memory is
  * short. */

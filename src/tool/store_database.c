@@ -52,14 +52,6 @@ static char *name_database(const Database *database)
     return r < 0 ? NULL : text;
 }
 
-/* Of a message whose id can be one; NULL: there is none of that id. */
-static const char *number_of(const char *id)
-{
-    size_t n = strspn(id, "0123456789");
-
-    return n > 0 && n < 19 && !id[n] && id[0] != '0' ? id : NULL;
-}
-
 static char *copy_at(const DatabaseRows *rows, int row, int column, int *r)
 {
     const char *text = database_field(rows, row, column);
@@ -286,7 +278,7 @@ static int look_at(Store *store, const char *id, bool names_only, Inspection *re
     unsigned n;
     int r;
 
-    if (!number_of(id))
+    if (!store_is_number(id))
         return -ENOENT;
     snprintf(ids, sizeof(ids), "{%s}", id);
     r = visit_page(store, &l, names_only, keep_first, ret, &n, f);
@@ -346,7 +338,7 @@ static usec_t sql_tried(Store *store, const char *id, SpoolState state)
     usec_t latest = 0;
     size_t n;
 
-    if (!number_of(id) || sql_record(store, id, state, &lines, &f) < 0)
+    if (!store_is_number(id) || sql_record(store, id, state, &lines, &f) < 0)
         return 0;
     json_array_foreach(lines, n, line)
     {
@@ -378,78 +370,11 @@ Database *store_database_of(Store *store)
 
 /* ---- changing ---- */
 
-static const struct {
-    const char *action, *from, *done;
-} changes[] = {
-    [STORE_RETRY] = {"retry", "deferred or failed", "tried again"},
-    [STORE_HOLD] = {"hold", "queued or deferred", "held"},
-    [STORE_RELEASE] = {"release", "held", "released"},
-    [STORE_DELETE] = {"delete", "not being sent", "deleted"},
-};
-
-static void judge(Store *store, StoreChange change, const char *result, StoreItem *item)
-{
-    const char *id = item->message.id;
-    Failure *f = &item->failure;
-
-    if (text_equal(result, "done"))
-        item->result = 0;
-    else if (text_equal(result, "sending"))
-        item->result = failure_set(
-            f, -EBUSY, ERROR_WOULD_BLOCK, "%s is being sent; try again when it is done", id);
-    else if (text_equal(result, "moving"))
-        item->result = failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
-            "%s is being moved to or from a queue directory: `outbox show %s` says which, and "
-            "`outbox move` there goes on with it",
-            id, id);
-    else if (!result || text_equal(result, "gone"))
-        item->result =
-            failure_set(f, -ENOENT, ERROR_FILE, "there is no message %s in %s", id, store->name);
-    else
-        item->result = failure_set(f, -ENOENT, ERROR_FILE, "%s is %s: only what is %s can be %s",
-            id, result, changes[change].from, changes[change].done);
-}
-
-static const char *find_result(const DatabaseRows *rows, const char *id)
-{
-    for (int n = 0; n < rows->n; n++)
-        if (text_equal(database_field(rows, n, 0), id))
-            return database_field(rows, n, 1);
-    return NULL;
-}
-
-static int format_ids(const StoreItem *items, size_t n, Buffer *out)
-{
-    int r = buffer_append_string(out, "{");
-    const char *comma = "";
-
-    for (size_t i = 0; r >= 0 && i < n; i++)
-        if (number_of(items[i].message.id)) {
-            r = buffer_appendf(out, "%s%s", comma, items[i].message.id);
-            comma = ",";
-        }
-    return r < 0 ? r : buffer_append(out, "}", 2);
-}
-
 static int sql_change(Store *store, StoreChange change, StoreItem *items, size_t n, Failure *f)
 {
     const DatabaseStore *d = database_of(store);
-    _cleanup_database_rows_ DatabaseRows rows = {0};
-    _cleanup_buffer_ Buffer ids = {0};
-    int r;
 
-    if (change == STORE_ADOPT)
-        return failure_set(f, -EOPNOTSUPP, ERROR_USAGE,
-            "what is in a database has its record already: adopt is for copies of a queue "
-            "directory");
-    if (format_ids(items, n, &ids) < 0)
-        return no_memory(store, f);
-    r = ask(store, "SELECT message, result FROM outbox.change($1, $2, $3)",
-        (const char *[]){changes[change].action, buffer_data(&ids), *d->user ? d->user : NULL}, 3,
-        &rows, f);
-    for (size_t i = 0; r >= 0 && i < n; i++)
-        judge(store, change, find_result(&rows, items[i].message.id), &items[i]);
-    return r;
+    return store_change(store, change, *d->user ? d->user : NULL, items, n, f);
 }
 
 /* ---- counting ---- */

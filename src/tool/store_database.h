@@ -1,4 +1,4 @@
-/* What store_database.c has for who moves messages. */
+/* What the files of the store in a database have for each other, and for who moves messages. */
 #pragma once
 
 #include "database/client.h"
@@ -16,6 +16,13 @@ int database_fetch_content(Database *database, const char *id, uint64_t *ret_siz
  * or a negative errno with a Failure. */
 int database_fetch_envelope(
     Database *database, const char *id, bool all, Envelope *ret, size_t *n_had, Failure *f);
+
+/* Whether a message may have that id. */
+bool store_is_number(const char *id);
+
+/* As change() of StoreOps, of those that `user` has queued where that is given. */
+int store_change(
+    Store *store, StoreChange change, const char *user, StoreItem *items, size_t n, Failure *f);
 
 #define STORE_VALUES_MAX 24
 

@@ -146,6 +146,22 @@ class Gone(DatabaseTest):
         self.wait_taken(relay, *(f"u{i}" for i in range(20)))
         self.assertEqual(daemon.output().count("event=database-lost"), 1, daemon.output())
 
+    def test_the_schema_is_another_one_now(self):
+        """It notices that while it is connected, says so once, and goes on when it can use that again."""
+        relay = self.odd()
+        daemon = self.serve(relay)
+        self.put("ann")
+        self.wait_taken(relay, "ann")
+        self.sql("UPDATE outbox.version SET number = 3, oldest = 3")
+        self.wait_log(daemon, "is of version 3, and this outbox needs 1", seconds=40)
+        self.put("bob")
+        daemon.flush()
+        self.assertEqual((self.count("ready"), self.count("leased")), (1, 0))
+        self.sql("UPDATE outbox.version SET oldest = 1")
+        self.wait_taken(relay, "bob", seconds=40)
+        self.wait_log(daemon, "event=database-back")
+        self.assertEqual(daemon.output().count("event=database-lost"), 1, daemon.output())
+
     def test_stopped_for_longer_than_its_lease(self):
         """Others have its messages; what it was sending it may still write, and it begins anew."""
         relay = self.odd()

@@ -30,9 +30,18 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned
     return r;
 }
 """
+# It dies when the copy that it has made in the queue directory is to get a name there.
+DIES_BEHIND_A_COPY = """
+int renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+    if (strncmp(from, ".pickup-", 8) == 0)
+        raise(SIGKILL);
+    return (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags);
+}
+"""
 
 
-class Pickup(DatabaseTest):
+class PickupTest(DatabaseTest):
     def setUp(self):
         super().setUp()
         self.relay = self.odd()
@@ -50,6 +59,8 @@ class Pickup(DatabaseTest):
         wait_for(lambda: sorted(os.listdir(self.place)) == sorted(names),
                  lambda: f"there is {os.listdir(self.place)}{self.logs()}")
 
+
+class Pickup(PickupTest):
     def nobody_claims(self):
         session = self.database.session()
         self.addCleanup(session.close)
@@ -143,3 +154,75 @@ class Pickup(DatabaseTest):
         self.serve_pickup()
         self.wait_names()
         wait_for(lambda: self.relay.copies("ann@lab.test") == 2, "both are delivered")
+
+    def test_the_database_is_there_again(self):
+        """What waited for it goes soon."""
+        daemon = self.serve_pickup()
+        self.put("ann")
+        self.wait_taken(self.relay, "ann")
+        self.database.stop()
+        self.drop("a.eml", message(to=["bob@lab.test"]))
+        self.wait_log(daemon, "what is here waits")
+        self.database.start()
+        self.wait_taken(self.relay, "bob", seconds=30)
+        self.wait_names()
+
+
+class Former(PickupTest):
+    """What a daemon has copied into its queue directory that died, before there was a database."""
+
+    def die(self, source):
+        """A daemon without the database takes a file, and dies at that point."""
+        self.drop("a.eml")
+        self.start(self.settings(self.relay), spool={"pickup": {"directory": str(self.place)}},
+                   wrapper=preload(self.directory, source)).wait()
+        self.assertEqual(len(self.copies_here()), 1)
+
+    def copies_here(self):
+        return [name for name in os.listdir(self.queue.path) if name.startswith(".pickup-")]
+
+    def wait_taken_once(self):
+        wait_for(lambda: not self.copies_here(), lambda: f"no copy, and there is {self.copies_here()}{self.logs()}", 30)
+        self.wait_taken(self.relay, "ann")
+        self.wait_empty()
+        self.assertEqual(self.relay.copies("ann@lab.test"), 1)
+
+    def test_the_file_is_gone(self):
+        self.die(DIES_BEHIND_A_COPY)
+        self.assertEqual(os.listdir(self.place), [])
+        blocker = self.database.session()
+        self.addCleanup(blocker.close)
+        blocker.sql("BEGIN; LOCK TABLE outbox.leased")
+        self.serve_pickup()
+        wait_for(lambda: self.count("message") == 1, lambda: f"one message there{self.logs()}")
+        self.assertEqual(self.one("SELECT uid FROM outbox.message"), str(os.getuid()))
+        self.assertEqual(self.one("SELECT encode(content, 'escape') LIKE '%Outbox-Uid%' FROM outbox.message"), "f")
+        blocker.sql("ROLLBACK")
+        self.wait_taken_once()
+
+    def test_the_file_is_there(self):
+        self.die(DIES_BEFORE)
+        self.assertEqual(len(os.listdir(self.place)), 1)
+        self.serve_pickup()
+        self.wait_names()
+        self.wait_taken_once()
+
+    def test_the_directory_is_not_configured_any_more(self):
+        """And there is no database at first."""
+        self.die(DIES_BEHIND_A_COPY)
+        self.database.stop()
+        daemon = self.serve(self.relay)
+        self.wait_log(daemon, "event=database-lost")
+        self.assertEqual(len(self.copies_here()), 1)
+        self.database.start()
+        self.wait_taken_once()
+
+    def test_what_is_no_message(self):
+        """It is told of, and keeps no file waiting."""
+        (self.queue.path / ".pickup-0-1-2").write_bytes(b"Subject: to nobody\n\nx\n")
+        daemon = self.serve_pickup()
+        self.drop("a.eml")
+        self.wait_taken(self.relay, "ann")
+        self.wait_log(daemon, "/.pickup-0-1-2 is what was taken from a pickup directory when messages went here, and cannot be"
+                              " queued: ")
+        self.assertEqual(self.copies_here(), [".pickup-0-1-2"])

@@ -1,9 +1,10 @@
 """The tool on a queue in a database: looking at it and changing it, as on a directory."""
 
 import json
+import re
 
 import lab
-from case import SystemTest
+from case import SystemTest, message
 from lab import SOURCE
 from postgresql import PostgreSQL
 
@@ -121,6 +122,15 @@ class Looking(ToolTest):
         self.assertIn("its lease has ended", text)
         self.assertIn('outbox_messages{state="deferred"} 1', self.outbox("metrics"))
 
+    def test_metrics_tell_machines_apart(self):
+        """By a name that stays when a daemon starts anew, also while its former lease has not ended."""
+        daemons = (("mail1", "0 seconds"), ("mail2", "1 hour"), ("mail1", "1 hour"), ('odd"one', "1 hour"), ("mail1", "1 hour"))
+        for name, lease in daemons:
+            self.sql(f"SELECT outbox.daemon_begin('{name}', '{lease}')")
+        self.sql("UPDATE outbox.daemon SET figures = '{\"passing\": true}' WHERE id = (SELECT max(id) FROM outbox.daemon)")
+        answers = re.findall(r'outbox_daemon_answers{daemon="(.*)"} (\d)', self.outbox("metrics"))
+        self.assertEqual(dict(answers), {"mail1": "1", "mail1:2": "0", "mail1:3": "1", "mail2": "1", 'odd\\"one': "1"})
+
     def test_completion(self):
         number, held = self.put(), self.put()
         self.outbox("hold", held)
@@ -130,6 +140,23 @@ class Looking(ToolTest):
 
         self.assertEqual(complete("show", ""), [number, held])
         self.assertEqual(complete("release", ""), [held])
+
+    def test_completion_of_what_is_moved(self):
+        """Ids of the place that they are moved from, whichever is configured."""
+        held, one = self.put(), self.put()
+        self.outbox("hold", held)
+        self.queue.drop("here", message())
+        for word, expected in (
+            ("database", ["here"]),
+            ("dbname=other", ["here"]),
+            ("directory", [held, one]),
+            ("/nowhere", [held, one]),
+        ):
+            for to in (("--to", word), (f"--to={word}",), ("-t", word)):
+                words = self.outbox("complete", "--", "outbox", "--config", self.configuration, "move", *to, "")
+                self.assertEqual(words.split(), expected, to)
+        none = ("--set", "spool.database=", "move", "--to", "directory", "")
+        self.assertEqual(self.outbox("complete", "--", "outbox", "--config", self.configuration, *none), "")
 
     def test_a_directory_that_is_named(self):
         self.put()
@@ -170,6 +197,9 @@ class Changing(ToolTest):
         number = self.put()
         daemon = self.sql("SELECT outbox.daemon_begin('mail1', '1 hour')")[0][0]
         self.sql(f"SELECT outbox.claim({daemon}, '', '0', 0, '{{}}', 1)")
+        self.assertEqual(self.states(), {number: "queued"})
+        self.sql(f"SELECT outbox.sending({daemon}, '{{{number}}}')")
+        self.assertEqual(self.states(), {number: "sending"})
         for command in ("hold", "retry", "delete"):
             refused = self.outbox(command, number, status=None)
             self.assertEqual((refused.returncode, refused.stderr),

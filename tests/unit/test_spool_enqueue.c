@@ -347,6 +347,33 @@ START_TEST(a_full_disk_leaves_nothing_behind)
 }
 END_TEST
 
+/* Where nobody delivers from it. */
+START_TEST(what_dead_writers_have_left_goes_after_a_day)
+{
+    _cleanup_place_ Place p;
+    usec_t now = clock_realtime();
+    int writer;
+
+    place_init(&p);
+    put(&p, ".tmp-dead", "Subject: x\n");
+    put(&p, ".given-1", "");
+    put(&p, "m.queued", "");
+    put(&p, ".tmp-written", "");
+    writer = openat(p.fd, ".tmp-written", O_WRONLY | O_CLOEXEC);
+    ck_assert_int_ge(writer, 0);
+    spool_clean_temporaries(p.spool, now + USEC_PER_HOUR);
+    ck_assert_int_eq(faccessat(p.fd, ".tmp-dead", F_OK, 0), 0);
+    spool_clean_temporaries(p.spool, now + 2 * USEC_PER_DAY);
+    ck_assert_int_lt(faccessat(p.fd, ".tmp-dead", F_OK, 0), 0);
+    ck_assert_int_eq(faccessat(p.fd, ".tmp-written", F_OK, 0), 0);
+    ck_assert_int_eq(faccessat(p.fd, ".given-1", F_OK, 0), 0);
+    ck_assert_int_eq(faccessat(p.fd, "m.queued", F_OK, 0), 0);
+    close(writer);
+    spool_clean_temporaries(p.spool, now + 2 * USEC_PER_DAY);
+    ck_assert_int_lt(faccessat(p.fd, ".tmp-written", F_OK, 0), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("spool_enqueue");
@@ -361,6 +388,7 @@ int main(void)
     tcase_add_test(t, a_drop_box_works_without_an_acl);
     tcase_add_test(t, a_drop_box_with_an_acl_keeps_messages_from_the_group);
     tcase_add_test(t, a_full_disk_leaves_nothing_behind);
+    tcase_add_test(t, what_dead_writers_have_left_goes_after_a_day);
     suite_add_tcase(suite, t);
     return unit_run(suite);
 }

@@ -372,9 +372,9 @@ START_TEST(what_a_former_directory_left_is_queued)
         if (count(p.path, ".queued", name) == 0 && faccessat(source_fd, "a.eml", F_OK, 0) < 0) {
             staged = true;
             same[0] = source;
-            ck_assert_int_eq(spool_pickup_recover_others(p.path, same, 1, NULL), 0);
+            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, same, 1, NULL), 0);
             ck_assert_uint_eq(count(p.path, ".queued", name), 0);
-            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, 0, NULL), 0);
+            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, NULL, 0, NULL), 0);
             ck_assert_uint_eq(count(p.path, ".queued", name), 1);
         }
         source_done();

@@ -1,0 +1,137 @@
+/* Changing messages in PostgreSQL. Must never say that something was done which was not, nor wait
+ * for long for a daemon that does not answer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "base/errors.h"
+#include "base/text.h"
+#include "tool/store_database.h"
+
+/* A daemon looks once a second at least for what it is to let go of. */
+#define PATIENCE (5 * USEC_PER_SEC)
+#define LOOK_EVERY (200 * USEC_PER_MSEC)
+
+bool store_is_number(const char *id)
+{
+    size_t n = strspn(id, "0123456789");
+
+    return n > 0 && n < 19 && !id[n] && id[0] != '0';
+}
+
+static const struct {
+    const char *action, *from, *done;
+} changes[] = {
+    [STORE_RETRY] = {"retry", "deferred or failed", "tried again"},
+    [STORE_HOLD] = {"hold", "queued or deferred", "held"},
+    [STORE_RELEASE] = {"release", "held", "released"},
+    [STORE_DELETE] = {"delete", "not being sent", "deleted"},
+};
+
+static void judge(Store *store, StoreChange change, const char *result, StoreItem *item)
+{
+    const char *id = item->message.id;
+    Failure *f = &item->failure;
+
+    if (text_equal(result, "done"))
+        item->result = 0;
+    else if (text_equal(result, "sending"))
+        item->result = failure_set(
+            f, -EBUSY, ERROR_WOULD_BLOCK, "%s is being sent; try again when it is done", id);
+    else if (text_equal(result, "claimed"))
+        item->result = failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
+            "%s is claimed by a daemon that has not given it back: it is just being sent, or that "
+            "daemon does not reach the database; try again in a minute, when others may have it",
+            id);
+    else if (text_equal(result, "moving"))
+        item->result = failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
+            "%s is being moved to or from a queue directory: `outbox show %s` says which, and "
+            "`outbox move` there goes on with it",
+            id, id);
+    else if (item->result == -EBUSY && text_equal(result, "gone"))
+        item->result = failure_set(f, -ENOENT, ERROR_FILE,
+            "%s is not there any more: it has been sent, or somebody has deleted it", id);
+    else if (!result || text_equal(result, "gone"))
+        item->result =
+            failure_set(f, -ENOENT, ERROR_FILE, "there is no message %s in %s", id, store->name);
+    else
+        item->result = failure_set(f, -ENOENT, ERROR_FILE, "%s is %s: only what is %s can be %s",
+            id, result, changes[change].from, changes[change].done);
+}
+
+static const char *find_result(const DatabaseRows *rows, const char *id)
+{
+    for (int n = 0; n < rows->n; n++)
+        if (text_equal(database_field(rows, n, 0), id))
+            return database_field(rows, n, 1);
+    return NULL;
+}
+
+/* What a daemon has claimed: that one is asked. */
+static bool is_asked_for(const char *result)
+{
+    return text_equal(result, "sending") || text_equal(result, "claimed");
+}
+
+static int format_ids(const StoreItem *items, const bool *open, size_t n, Buffer *out)
+{
+    int r = buffer_append_string(out, "{");
+    const char *comma = "";
+
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        if (open[i] && store_is_number(items[i].message.id)) {
+            r = buffer_appendf(out, "%s%s", comma, items[i].message.id);
+            comma = ",";
+        }
+    return r < 0 ? r : buffer_append(out, "}", 2);
+}
+
+/* Those that are open; which are so still is in `open` then. 1 where one is, 0, or a negative errno
+ * with a Failure. */
+static int change_open(Store *store, StoreChange change, const char *user, StoreItem *items,
+    bool *open, size_t n, Failure *f)
+{
+    _cleanup_database_rows_ DatabaseRows rows = {0};
+    _cleanup_buffer_ Buffer ids = {0};
+    bool any = false;
+    int r;
+
+    if (format_ids(items, open, n, &ids) < 0)
+        return failure_set_errno(f, -ENOMEM, "cannot change messages");
+    r = store_ask(store_database_of(store), "SELECT message, result FROM outbox.change($1, $2, $3)",
+        (const char *[]){changes[change].action, buffer_data(&ids), user}, 3, &rows, f);
+    for (size_t i = 0; r >= 0 && i < n; i++) {
+        const char *result = find_result(&rows, items[i].message.id);
+
+        if (!open[i])
+            continue;
+        failure_done(&items[i].failure);
+        judge(store, change, result, &items[i]);
+        any |= open[i] = is_asked_for(result);
+    }
+    return r < 0 ? r : any;
+}
+
+int store_change(
+    Store *store, StoreChange change, const char *user, StoreItem *items, size_t n, Failure *f)
+{
+    static const struct timespec pause = {.tv_nsec = LOOK_EVERY * 1000};
+    usec_t until = usec_add(clock_monotonic(), PATIENCE);
+    _cleanup_free_
+    bool *open = malloc(n + 1);
+    int r;
+
+    if (change == STORE_ADOPT)
+        return failure_set(f, -EOPNOTSUPP, ERROR_USAGE,
+            "what is in a database has its record already: adopt is for copies of a queue "
+            "directory");
+    if (!open)
+        return failure_set_errno(f, -ENOMEM, "cannot change messages");
+    memset(open, true, n);
+    while (
+        (r = change_open(store, change, user, items, open, n, f)) > 0 && clock_monotonic() < until)
+        (void)nanosleep(&pause, NULL);
+    return MIN(r, 0);
+}
