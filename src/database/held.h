@@ -87,6 +87,9 @@ int database_message_record(HeldMessage *message, usec_t now, const char *recipi
 /* Forms what is to be written of its end. 0 or -ENOMEM. */
 int database_message_end(DatabaseMessage *message, const MessageEnd *end);
 
+/* Its end is that it is ready again after all. 0 or -ENOMEM. */
+int database_message_return(DatabaseMessage *message);
+
 /* Appends what is to be written, as an item of a list of JSON; `again` where it may have been taken
  * away meanwhile. 0 or -ENOMEM, and nothing is. */
 int database_message_append(DatabaseMessage *message, bool again, Buffer *out);

@@ -227,6 +227,13 @@ int database_message_end(DatabaseMessage *m, const MessageEnd *end)
     return r < 0 ? r : form(m, end, &m->end);
 }
 
+int database_message_return(DatabaseMessage *m)
+{
+    const MessageEnd end = {.kind = END_RETURNED};
+
+    return database_message_end(m, &end);
+}
+
 /* ---- writing ---- */
 
 static int append_outcomes(const DatabaseMessage *m, Buffer *out)

@@ -81,3 +81,11 @@ class Routes(DatabaseTest):
         self.serve_beside(relay)
         self.outbox("release", message)
         self.wait_taken(relay, "ann", seconds=30)
+
+    def test_more_than_an_engine_has_room_for(self):
+        """What was put off for want of room there goes when there is some, however slow the database is to hear of that."""
+        relay = self.odd()
+        self.put_many(1500)
+        self.serve_beside(relay, connections=2)
+        self.wait_empty(60)
+        self.assertEqual(len(relay.accepted), 1500)
