@@ -40,6 +40,7 @@ struct DatabaseMessage {
     Buffer notice;             /* how, in base64 */
     Buffer end;                /* what is to be written of its end: see write() in schema-1.sql */
     usec_t due;                /* END_DEFERRED, or set aside: realtime */
+    bool declined;             /* set aside */
     bool ends;                 /* it is settled, and that is to be written */
     bool goes;                 /* nothing of it stays then */
     bool writing;              /* it is being written */
@@ -87,6 +88,9 @@ int database_message_record(HeldMessage *message, usec_t now, const char *recipi
 
 /* Forms what is to be written of its end. 0 or -ENOMEM. */
 int database_message_end(DatabaseMessage *message, const MessageEnd *end);
+
+/* Its end is that it is ready again after all. 0 or -ENOMEM. */
+int database_message_return(DatabaseMessage *message);
 
 /* Appends what is to be written, as an item of a list of JSON; `again` where it may have been taken
  * away meanwhile. 0 or -ENOMEM, and nothing is. */

@@ -206,6 +206,8 @@ static int form(DatabaseMessage *m, const MessageEnd *end, Buffer *out)
     if (r >= 0 && m->due > 0)
         r = buffer_appendf(
             out, ",\"due\":%llu", (unsigned long long)database_time_there(d, m->due));
+    if (r >= 0 && m->declined) /* another daemon may send it now */
+        r = buffer_append_string(out, ",\"declined\":true");
     if (r >= 0 && m->told)
         r = form_notice(m, out);
     if (r < 0 || end->kind != END_FAILED)
@@ -220,8 +222,16 @@ int database_message_end(DatabaseMessage *m, const MessageEnd *end)
 
     buffer_clear(&m->end);
     m->due = due_of(end);
+    m->declined = end->kind == END_RETURNED && m->due > 0;
     m->goes = end->kind == END_SENT && !end->keep;
     return r < 0 ? r : form(m, end, &m->end);
+}
+
+int database_message_return(DatabaseMessage *m)
+{
+    const MessageEnd end = {.kind = END_RETURNED};
+
+    return database_message_end(m, &end);
 }
 
 /* ---- writing ---- */

@@ -3,6 +3,7 @@
 #include "database/lease.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -30,6 +31,8 @@
 #define RIPEN_EVERY (5 * USEC_PER_SEC)
 #define RIPEN_MOST 1000
 #define LEARN_EVERY (5 * USEC_PER_SEC)
+#define OFFER_EVERY (5 * USEC_PER_SEC)
+#define OFFER_MOST 200
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
 #define FORGET_EVERY USEC_PER_HOUR
 #define RESCAN_EVERY (5 * USEC_PER_MINUTE)
@@ -331,6 +334,39 @@ void database_ripen(DatabaseSource *d)
         d->ripened = now;
 }
 
+/* There may be more, at once or further on: with the next tick. */
+static void on_offered(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    DatabaseSource *d = user;
+    bool offered;
+
+    if (!rows || database_result_count(rows) != 1)
+        return;
+    offered = database_result_integer(rows, 0, 0) > 0;
+    if (!offered)
+        d->offered_behind = database_result_integer(rows, 0, 1);
+    if (offered || d->offered_behind > 0)
+        d->offered = 0;
+    if (offered)
+        database_look_again(d);
+}
+
+/* What others have no relay for at present this daemon may have one for, when it has nothing else
+ * to send. */
+static void look_at_declined(DatabaseSource *d, usec_t now)
+{
+    char daemon[DAEMON_TEXT_MAX], behind[DAEMON_TEXT_MAX], most[16];
+    const char *const values[] = {database_format_daemon(d, daemon), behind, most};
+
+    if (d->rest.resting || d->passing || d->loading.n + d->ready.n > 0)
+        return;
+    d->offered = now;
+    (void)snprintf(behind, sizeof(behind), "%" PRId64, d->offered_behind);
+    (void)snprintf(most, sizeof(most), "%d", OFFER_MOST);
+    (void)database_ask(d->connection, "SELECT offered, next FROM outbox.offer($1, $2, $3)", values,
+        3, on_offered, d);
+}
+
 static void forget_keys(DatabaseSource *d, usec_t now)
 {
     d->forgot = now;
@@ -371,6 +407,8 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_learn_lanes(d);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
+    if (d->share.count > 1 && now >= d->offered + OFFER_EVERY)
+        look_at_declined(d, now);
     if (d->strays && d->claims.n_asking == 0)
         database_keep_what_is_known(d);
     database_tell_sending(d);

@@ -80,6 +80,7 @@ CREATE TABLE ready (
     message         bigint NOT NULL,
     attempts        int NOT NULL DEFAULT 0,
     first_attempt   timestamptz,
+    declined        bigint[],                       -- by these daemons, see deferred
     PRIMARY KEY (lane, arrived, message)
 );
 CREATE UNIQUE INDEX ready_message ON ready (message);
@@ -89,10 +90,13 @@ CREATE TABLE deferred (
     lane            text NOT NULL,
     due             timestamptz NOT NULL,
     attempts        int NOT NULL,
-    first_attempt   timestamptz
+    first_attempt   timestamptz,
+    declined        bigint[]                        -- by these daemons, which have no relay for it at present: it is
+                                                    -- offered to the others, and to all when it is due; else NULL
 );
 CREATE INDEX deferred_due ON deferred (due);
-CREATE INDEX deferred_tried ON deferred (message) WHERE attempts > 0;
+CREATE INDEX deferred_waits ON deferred (message) WHERE attempts > 0 OR declined IS NOT NULL;
+CREATE INDEX deferred_declined ON deferred (message) WHERE declined IS NOT NULL;
 
 -- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
 -- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
@@ -140,7 +144,8 @@ CREATE TABLE leased (
     lane            text NOT NULL,
     attempts        int NOT NULL,
     first_attempt   timestamptz,
-    sending         boolean NOT NULL DEFAULT false  -- for longer than a moment, and not just claimed
+    sending         boolean NOT NULL DEFAULT false, -- for longer than a moment, and not just claimed
+    declined        bigint[]                        -- as above
 ) WITH (fillfactor = 50);
 CREATE INDEX leased_daemon ON leased (daemon);
 
@@ -434,18 +439,24 @@ END $$;
 
 -- It is alive, or `alive` is false: its lease has ended and others have what it held; it begins anew then, and writes
 -- nothing. It is that one, from 0, of so many daemons, and `known` says whether the others have heard of it: each learns
--- with its own renewal how many there are. One that missed two of those is not waited for.
+-- with its own renewal how many there are. One that missed two of those is not waited for. Whose lease had ended, and
+-- whom nobody has missed since, as after hours without a database, comes anew to the others all the same.
 CREATE FUNCTION daemon_renew(daemon bigint, lease interval, idle boolean, figures jsonb,
     OUT alive boolean, OUT place bigint, OUT daemons bigint, OUT known boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
+    was daemon%ROWTYPE;
     began timestamptz;
 BEGIN
+    SELECT * INTO was FROM daemon WHERE id = daemon_renew.daemon FOR NO KEY UPDATE;
+    began := CASE WHEN was.until > clock_timestamp() THEN coalesce(was.seen, clock_timestamp()) ELSE clock_timestamp() END;
     UPDATE daemon SET until = clock_timestamp() + daemon_renew.lease, idle = daemon_renew.idle,
-        figures = daemon_renew.figures, renewed = clock_timestamp(), seen = coalesce(seen, clock_timestamp())
-        WHERE id = daemon_renew.daemon RETURNING seen INTO began;
+        figures = daemon_renew.figures, renewed = clock_timestamp(), seen = began WHERE id = was.id;
     alive := FOUND;
+    IF alive AND was.until <= began THEN
+        PERFORM ring();
+    END IF;
     SELECT count(*) FILTER (WHERE id < daemon_renew.daemon), count(*),
             count(*) FILTER (WHERE id <> daemon_renew.daemon AND renewed < began AND renewed > clock_timestamp() - interval '30 seconds') = 0
         INTO place, daemons, known FROM daemon WHERE until > clock_timestamp();
@@ -536,12 +547,14 @@ BEGIN
                 WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
             UNION ALL
             (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT d.message FROM deferred d WHERE d.attempts > 0 AND d.message >= begun ORDER BY d.message LIMIT 20
+                SELECT d.message FROM deferred d WHERE (d.attempts > 0 OR d.declined IS NOT NULL) AND d.message >= begun
+                    ORDER BY d.message LIMIT 20
             ) AS first_of JOIN message m ON m.id = first_of.message
                 WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
             UNION ALL
             (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT d.message FROM deferred d WHERE d.attempts > 0 AND d.message >= begun ORDER BY d.message LIMIT 1000
+                SELECT d.message FROM deferred d WHERE (d.attempts > 0 OR d.declined IS NOT NULL) AND d.message >= begun
+                    ORDER BY d.message LIMIT 1000
             ) AS first_of JOIN message m ON m.id = first_of.message
                 WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
         ) AS first ORDER BY first.since LIMIT 1;
@@ -650,8 +663,8 @@ BEGIN
         RETURNING ready.*
     ),
     held AS (
-        INSERT INTO leased (message, daemon, lane, attempts, first_attempt)
-            SELECT taken.message, claim.daemon, taken.lane, taken.attempts, taken.first_attempt FROM taken
+        INSERT INTO leased (message, daemon, lane, attempts, first_attempt, declined)
+            SELECT taken.message, claim.daemon, taken.lane, taken.attempts, taken.first_attempt, taken.declined FROM taken
     )
     SELECT taken.message, taken.arrived, taken.attempts, taken.first_attempt, NULL FROM taken
     UNION ALL SELECT NULL, NULL, NULL, NULL, seen.seen FROM seen;
@@ -699,11 +712,13 @@ BEGIN
 END $$;
 
 -- The end of a message, or of an attempt: 'sent' (and nothing of it stays, unless `keep`), 'failed', 'deferred' until
--- `due`, or 'returned', with nothing held against it. False as above.
+-- `due`, or 'returned', with nothing held against it; `declined` by this daemon, which has no relay for it until `due`.
+-- False as above.
 CREATE FUNCTION settle(
     daemon bigint, message bigint, state text, lines jsonb[] DEFAULT '{}', delivered int[] DEFAULT '{}',
     refused int[] DEFAULT '{}', keep boolean DEFAULT false, attempts int DEFAULT NULL,
-    first_attempt timestamptz DEFAULT NULL, due timestamptz DEFAULT NULL, error int DEFAULT NULL, text text DEFAULT NULL
+    first_attempt timestamptz DEFAULT NULL, due timestamptz DEFAULT NULL, error int DEFAULT NULL, text text DEFAULT NULL,
+    declined boolean DEFAULT false
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     was leased%ROWTYPE;
@@ -722,8 +737,9 @@ BEGIN
             INSERT INTO ended (message, state, error, text)
                 VALUES (settle.message, settle.state, settle.error, settle.text);
         WHEN settle.state = 'deferred' THEN
-            INSERT INTO deferred (message, lane, due, attempts, first_attempt) VALUES (settle.message, was.lane,
-                settle.due, coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
+            INSERT INTO deferred (message, lane, due, attempts, first_attempt, declined) VALUES (settle.message, was.lane,
+                settle.due, coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt),
+                CASE WHEN settle.declined THEN was.declined || settle.daemon END);
         ELSE
             INSERT INTO ready (lane, message, attempts, first_attempt) VALUES (was.lane, settle.message,
                 coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
@@ -751,7 +767,7 @@ BEGIN
         answer.written := settle(write_one.daemon, answer.message, one->>'state', lines, delivered, refused,
             coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
             to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
-            (one->>'error')::int, one->>'text');
+            (one->>'error')::int, one->>'text', coalesce((one->>'declined')::boolean, false));
     END IF;
     IF answer.written AND one ? 'notice' THEN
         BEGIN
@@ -823,14 +839,35 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
 $$;
 
--- All that was tried and waits for its next attempt is ready at once: how many, `most` of them in one go.
+-- What other daemons have declined is ready, for this one to claim: how many. A thousand are looked at, behind `after`, and
+-- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due.
+CREATE FUNCTION offer(daemon bigint, after bigint, most int, OUT offered bigint, OUT next bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+#variable_conflict use_column
+BEGIN
+    WITH seen AS MATERIALIZED (
+        SELECT message, declined FROM deferred WHERE declined IS NOT NULL AND message > offer.after ORDER BY message LIMIT 1000
+    ), free AS (
+        SELECT message FROM deferred WHERE message = ANY (ARRAY (
+                SELECT message FROM seen WHERE offer.daemon <> ALL (declined) LIMIT offer.most))
+            AND declined IS NOT NULL FOR UPDATE SKIP LOCKED
+    ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM free)) RETURNING *), put AS (
+        INSERT INTO ready (lane, message, attempts, first_attempt, declined)
+            SELECT lane, message, attempts, first_attempt, declined FROM gone RETURNING message
+    )
+    SELECT (SELECT count(*) FROM put), CASE count(*) WHEN 1000 THEN max(message) ELSE 0 END INTO offered, next FROM seen;
+END $$;
+
+-- All that was tried and waits for its next attempt, or was declined, is ready at once: how many, `most` of them in one go.
 CREATE FUNCTION flush(most int) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     n bigint;
 BEGIN
     WITH waiting AS (
-        SELECT deferred.message FROM deferred WHERE deferred.attempts > 0 LIMIT flush.most FOR UPDATE SKIP LOCKED
+        SELECT deferred.message FROM deferred WHERE deferred.attempts > 0 OR deferred.declined IS NOT NULL
+            LIMIT flush.most FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM deferred WHERE deferred.message = ANY (ARRAY (SELECT waiting.message FROM waiting)) RETURNING deferred.*
     )
@@ -956,15 +993,16 @@ $$;
 -- Where each message is, in the words of the queue directory. What has a time to begin with is queued until it is tried, and
 -- what a daemon has claimed until it is sent.
 CREATE VIEW place AS
-    SELECT message, 'queued' AS state, attempts, NULL::timestamptz AS next, NULL AS text FROM ready
+    SELECT message, 'queued' AS state, attempts, NULL::timestamptz AS next, NULL AS text, NULL::timestamptz AS declined FROM ready
     UNION ALL
-    SELECT message, CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END, attempts, due, NULL FROM deferred
+    SELECT message, CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END, attempts,
+        CASE WHEN declined IS NULL THEN due END, NULL, CASE WHEN declined IS NOT NULL THEN due END FROM deferred
     UNION ALL
-    SELECT message, CASE WHEN sending THEN 'sending' ELSE 'queued' END, attempts, NULL, NULL FROM leased
+    SELECT message, CASE WHEN sending THEN 'sending' ELSE 'queued' END, attempts, NULL, NULL, NULL FROM leased
     UNION ALL
-    SELECT message, 'held', attempts, NULL, 'it is being moved: ' || mover FROM aside
+    SELECT message, 'held', attempts, NULL, 'it is being moved: ' || mover, NULL FROM aside
     UNION ALL
-    SELECT message, state, NULL, NULL, text FROM ended;
+    SELECT message, state, NULL, NULL, text, NULL FROM ended;
 
 -- What the record says last of why a message was not delivered, the codes in front; and of the relay that had it.
 CREATE FUNCTION reason(message bigint) RETURNS text LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
@@ -982,7 +1020,7 @@ CREATE FUNCTION list(
     after bigint, sort text, reverse boolean, most bigint, names boolean
 ) RETURNS TABLE (
     id bigint, state text, uid bigint, bytes bigint, queued timestamptz, next timestamptz, attempts int, sender text,
-    recipients text[], delivered bigint, text text, relay text, role text, lane text
+    recipients text[], delivered bigint, text text, relay text, role text, lane text, declined timestamptz
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     direction text := CASE WHEN reverse THEN ' DESC' ELSE '' END;
@@ -1015,13 +1053,13 @@ DECLARE
 BEGIN
     IF names THEN
         chosen := 'SELECT p.message, p.state, NULL::bigint, NULL::bigint, NULL::timestamptz, NULL::timestamptz,'
-            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL, NULL FROM (' || chosen || ') AS p';
+            ' NULL::int, NULL, NULL::text[], NULL::bigint, NULL, NULL, NULL, NULL, NULL::timestamptz FROM (' || chosen || ') AS p';
     ELSE
         chosen := 'WITH p AS MATERIALIZED (SELECT *, row_number() OVER () AS rank FROM (' || chosen || ') AS chosen)'
             ' SELECT p.message, p.state, m.uid, octet_length(m.content)::bigint, m.queued, p.next,'
             ' coalesce(p.attempts, last_of(p.message, ''attempt'')::int, 0), m.sender, sent_to.addresses,'
             ' sent_to.delivered, coalesce(reason(p.message), p.text), last_of(p.message, ''relay''), m.role::text,'
-            ' nullif(m.lane, '''')'
+            ' nullif(m.lane, ''''), p.declined'
             ' FROM p JOIN message m ON m.id = p.message CROSS JOIN LATERAL ('
                 'SELECT array_agg(r.address ORDER BY r.number) AS addresses,'
                 ' count(*) FILTER (WHERE r.outcome = ''delivered'') AS delivered'
@@ -1042,7 +1080,7 @@ CREATE FUNCTION envelope_of(message bigint) RETURNS TABLE (
     parameters text, outcome text
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT octet_length(m.content), m.lane,
-        coalesce((SELECT due FROM deferred d WHERE d.message = m.id AND d.attempts = 0),
+        coalesce((SELECT due FROM deferred d WHERE d.message = m.id AND d.attempts = 0 AND d.declined IS NULL),
             (SELECT a.not_before FROM aside a WHERE a.message = m.id AND a.attempts = 0)),
         m.sender, m.sender_parameters, r.address, r.parameters, r.outcome
     FROM message m JOIN recipient r ON r.message = m.id WHERE m.id = envelope_of.message ORDER BY r.number
@@ -1056,9 +1094,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WITH part AS MATERIALIZED (
         SELECT 'queued' AS state, true AS waits, count(*) AS n, min(message) AS first, NULL::timestamptz AS next FROM ready
         UNION ALL
-        SELECT CASE WHEN tried THEN 'deferred' ELSE 'queued' END, tried, n, first, CASE WHEN tried THEN due END FROM (
-            SELECT attempts > 0 AS tried, count(*) AS n, min(message) AS first, min(due) AS due FROM deferred GROUP BY 1
-        ) AS either
+        SELECT CASE WHEN tried THEN 'deferred' ELSE 'queued' END, tried OR offered, n, first, due FROM (
+            SELECT attempts > 0 AS tried, declined IS NOT NULL AS offered, count(*) AS n, min(message) AS first,
+                min(due) FILTER (WHERE attempts > 0 AND declined IS NULL) AS due
+            FROM deferred GROUP BY 1, 2
+        ) AS each
         UNION ALL
         SELECT CASE WHEN sending THEN 'sending' ELSE 'queued' END, true, count(*), min(message), NULL FROM leased GROUP BY 1
         UNION ALL
@@ -1143,7 +1183,8 @@ BEGIN
         queued AS (DELETE FROM ready WHERE message = ANY (wanted) RETURNING *),
         put AS (
             INSERT INTO aside (message, lane, attempts, first_attempt, not_before)
-                SELECT message, lane, attempts, first_attempt, CASE attempts WHEN 0 THEN due END FROM waited
+                SELECT message, lane, attempts, first_attempt,
+                        CASE WHEN attempts = 0 AND declined IS NULL THEN due END FROM waited
                 UNION ALL SELECT message, lane, attempts, first_attempt, NULL FROM queued
                 RETURNING message
         )
@@ -1338,7 +1379,7 @@ BEGIN
     of_ended AS (DELETE FROM ended WHERE message = depart.message AND state = 'failed' RETURNING *)
     INSERT INTO aside (message, lane, attempts, first_attempt, not_before, mover, was)
         SELECT message, lane, attempts, first_attempt, NULL, depart.mover, 'queued' FROM of_ready
-        UNION ALL SELECT message, lane, attempts, first_attempt, due, depart.mover,
+        UNION ALL SELECT message, lane, attempts, first_attempt, CASE WHEN declined IS NULL THEN due END, depart.mover,
             CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END FROM of_deferred
         UNION ALL SELECT message, '', 0, NULL, NULL, depart.mover, 'failed' FROM of_ended;
     UPDATE aside SET mover = depart.mover, was = 'held' WHERE message = depart.message AND mover IS NULL;
@@ -1414,8 +1455,8 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'claim', 'keep_only', 'wishes', 'let_go', 'sending',
-            'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'offer', 'claim',
+            'keep_only', 'wishes', 'let_go', 'sending', 'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
         WHEN 'operator' THEN true
         ELSE false
     END ORDER BY proname, oid

@@ -127,7 +127,7 @@ static void bring(Source *base, const char *id, _unused_ bool deferred)
     DatabaseSource *d = database_source_from(base);
     const char *const values[] = {id};
 
-    if (d->alive)
+    if (!database_write_returned(d, id) && d->alive)
         (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
 }
 

@@ -85,11 +85,12 @@ struct DatabaseSource {
     bool flush;       /* what waits for a time is to be made ready when it stands */
     Share share;      /* of the limits, as the database said last */
     bool told_idle;   /* that there is nothing to do */
-    usec_t renewed, reaped, forgot, ripened, learned,
-        rescanned;   /* boottime: when it was done last */
-    usec_t next_due; /* realtime */
-    char *lost_for;  /* why nothing is taken, as it was told last; NULL: it is */
-    Buffer figures;  /* JSON, of the daemon */
+    usec_t renewed, reaped, forgot, ripened, learned, rescanned,
+        offered;            /* boottime: when it was done last */
+    int64_t offered_behind; /* what others have declined: from there on it is asked for */
+    usec_t next_due;        /* realtime */
+    char *lost_for;         /* why nothing is taken, as it was told last; NULL: it is */
+    Buffer figures;         /* JSON, of the daemon */
     DatabaseOldest oldest;
     bool asking_oldest;
     usec_t away; /* monotonic: it cannot be used since then; 0: it can */

@@ -234,6 +234,14 @@ void database_write_later(DatabaseSource *d, DatabaseMessage *m)
     (void)sd_event_source_set_enabled(d->write, SD_EVENT_ONESHOT);
 }
 
+bool database_write_returned(DatabaseSource *d, const char *id)
+{
+    for (DatabaseMessage *m = d->ending.first; m; m = m->next)
+        if (m->ends && m->declined && !m->writing && strcmp(m->id, id) == 0)
+            return database_message_return(m) >= 0;
+    return false;
+}
+
 /* What is to be written of them, if anything is, is written by the lease that comes. */
 void database_write_claims(DatabaseSource *d)
 {

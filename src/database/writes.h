@@ -11,6 +11,10 @@ int database_writes_init(DatabaseSource *database);
 /* It has something to be written, at the next opportunity. */
 void database_write_later(DatabaseSource *database, DatabaseMessage *message);
 
+/* That message, of which it is not on its way yet that it is to wait, is ready instead. False where
+ * there is none. */
+bool database_write_returned(DatabaseSource *database, const char *id);
+
 /* Sends what can be sent now. */
 void database_write_now(DatabaseSource *database);
 

@@ -13,9 +13,10 @@ typedef struct Inspection {
     uid_t owner; /* the user who queued it; FILE_OWNER_UNKNOWN (base/file.h): that is not known */
     char *role;  /* of a database: as whom; NULL: of a directory */
     uint64_t size;
-    usec_t arrival; /* realtime */
-    usec_t next;    /* of a deferred message, and of one that is queued and not to be sent yet; 0
-                       otherwise */
+    usec_t arrival;  /* realtime */
+    usec_t next;     /* of a deferred message, and of one that is queued and not to be sent yet; 0
+                        otherwise */
+    usec_t declined; /* no daemon that was asked has a relay for it until then; 0 otherwise */
     unsigned attempts;
     char *lane;        /* NULL: none, or it cannot be read */
     char *sender;      /* NULL when it cannot be read */

@@ -103,8 +103,7 @@ static int add_row(Listing *l, const Inspection *i)
     const char *note;
     int r;
 
-    if (!recipients ||
-        waiting_find(&l->servers, i->id, i->lane, i->state, i->next, l->now, &waiting) < 0)
+    if (!recipients || waiting_find_of(&l->servers, i, l->now, &waiting) < 0)
         return -ENOMEM;
     if (clock_is_plausible(i->arrival))
         span_format(clock_age(i->arrival, l->now), age);
@@ -129,8 +128,7 @@ static int print_json(Listing *l, const Inspection *i)
 {
     json_t *json = inspection_to_json(i);
     Waiting waiting = {0};
-    int r = json ? waiting_find(&l->servers, i->id, i->lane, i->state, i->next, l->now, &waiting)
-                 : -ENOMEM;
+    int r = json ? waiting_find_of(&l->servers, i, l->now, &waiting) : -ENOMEM;
 
     if (r >= 0 && json_object_set_new(json, "waits", waiting_to_json(&waiting)) < 0)
         r = -ENOMEM;

@@ -182,8 +182,7 @@ static int find_waiting(Store *store, const Inspection *i, Waiting *ret, Failure
     _cleanup_(servers_done) Servers servers = {0};
     int r = store->ops->servers(store, &servers, f);
 
-    return r < 0 ? r
-                 : waiting_find(&servers, i->id, i->lane, i->state, i->next, clock_realtime(), ret);
+    return r < 0 ? r : waiting_find_of(&servers, i, clock_realtime(), ret);
 }
 
 static int show(Store *store, const ToolMessage *message, const ShowOptions *options)

@@ -64,7 +64,7 @@ static int note(StatusWaits *waits, Waiting *waiting)
     if (waiting->what == WAITS_FOR_RELAY && waiting->relay) {
         r = count(waits, waiting->relay);
         keep_first(&waits->first, waiting);
-    } else if (waiting->what == WAITS_FOR_TIME || waiting->what == WAITS_FOR_LANE) {
+    } else if (waiting->what >= WAITS_FOR_TIME && waiting->what <= WAITS_FOR_RELAY) {
         keep_first(&waits->scheduled, waiting);
     } else {
         waits->turn = true;
@@ -81,8 +81,7 @@ int status_waits_note(
     StatusWaits *waits, const Servers *servers, const Inspection *message, usec_t now)
 {
     _cleanup_(waiting_done) Waiting waiting = {0};
-    int r = waiting_find(
-        servers, message->id, message->lane, message->state, message->next, now, &waiting);
+    int r = waiting_find_of(servers, message, now, &waiting);
 
     if (r < 0)
         return r;

@@ -87,14 +87,16 @@ enum {
     LIST_MAX,
 };
 
-#define LIST                                                                                   \
-    "SELECT id, state, uid, bytes, " MICROSECONDS("queued") ", " MICROSECONDS(                 \
-        "next") ", attempts, sender, to_json(recipients), delivered, text, relay, role, lane " \
-                "FROM "                                                                        \
-                "outbox.list("                                                                 \
-                "$1::bigint[], $2::text[], $3::bigint, $4::interval, $5::text, $6::text, "     \
-                "$7::text, "                                                                   \
-                "$8::text, $9::bigint, $10::text, $11::boolean, $12::bigint, $13::boolean)"
+#define LIST                                                                               \
+    "SELECT id, state, uid, bytes, " MICROSECONDS("queued") ", " MICROSECONDS(             \
+        "next") ", attempts, sender, to_json(recipients), delivered, text, relay, role, "  \
+                "lane, " MICROSECONDS("declined") " FROM "                                 \
+                                                  "outbox.list("                           \
+                                                  "$1::bigint[], $2::text[], $3::bigint, " \
+                                                  "$4::interval, $5::text, $6::text, "     \
+                                                  "$7::text, "                             \
+                                                  "$8::text, $9::bigint, $10::text, "      \
+                                                  "$11::boolean, $12::bigint, $13::boolean)"
 
 typedef struct Listing {
     const char *values[LIST_MAX];
@@ -147,6 +149,7 @@ static int take_row(const DatabaseRows *rows, int row, bool names_only, Inspecti
         i.relay = copy_at(rows, row, 11, &r);
         i.role = copy_at(rows, row, 12, &r);
         i.lane = copy_at(rows, row, 13, &r);
+        i.declined = store_number(rows, row, 14);
     }
     if (r < 0)
         inspection_done(&i);

@@ -468,6 +468,18 @@ int waiting_find(const Servers *servers, const char *id, const char *lane, Spool
     return 0;
 }
 
+int waiting_find_of(const Servers *servers, const Inspection *message, usec_t now, Waiting *ret)
+{
+    int r =
+        waiting_find(servers, message->id, message->lane, message->state, message->next, now, ret);
+
+    if (r < 0 || ret->what != WAITS_FOR_TURN || message->declined <= now)
+        return r;
+    return set(ret, WAITS_FOR_RELAY, message->declined,
+        "no daemon has a relay for it at present, by the rules of routes or their rates; those "
+        "that come are asked at once, and all again then");
+}
+
 void waiting_done(Waiting *waiting)
 {
     free(waiting->text);

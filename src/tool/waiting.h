@@ -1,6 +1,7 @@
 /* What a message waits for. */
 #pragma once
 
+#include "tool/inspect.h"
 #include "tool/servers.h"
 
 typedef enum WaitsFor {
@@ -29,6 +30,9 @@ typedef struct Waiting {
  * state that nothing is the matter with; `next` is when a deferred one is due. 0 or -ENOMEM. */
 int waiting_find(const Servers *servers, const char *id, const char *lane, SpoolState state,
     usec_t next, usec_t now, Waiting *ret);
+
+/* What that message waits for; as above. */
+int waiting_find_of(const Servers *servers, const Inspection *message, usec_t now, Waiting *ret);
 void waiting_done(Waiting *waiting);
 
 /* {"for": "relay", "relay": NAME, "until": TIME, "text": TEXT}; NULL when memory is short. */

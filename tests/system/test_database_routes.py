@@ -1,0 +1,91 @@
+"""Rules of the configuration, with the queue in a database: what one daemon has no relay for, another may have one for."""
+
+import json
+
+from database_case import DatabaseTest
+from process import free_port, wait_for
+
+HOLD = {"hold_first": "1h", "hold_max": "1h"}
+
+
+class Routes(DatabaseTest):
+    def configure(self, *relays, **settings):
+        path = super().configure(*relays, **settings)
+        with path.open("a", encoding="utf-8") as file:
+            file.write('routes = ( { recipient = "*"; relays = ["odd"]; } );\n')
+        return path
+
+    def put_many(self, count):
+        self.sql("SELECT outbox.queue('shop@lab.test', ARRAY['n' || n || '@lab.test'], E'Subject: x\\n\\ny\\n') "
+                 f"FROM generate_series(1, {count}) n")
+
+    def wait_declined(self, count):
+        wait_for(lambda: self.count("deferred WHERE declined IS NOT NULL") == count,
+                 lambda: f"{count} that were declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}")
+
+    def waits(self, name):
+        """What list says that his message waits for."""
+        messages = json.loads(self.outbox("list", "--json"))
+        return next(message["waits"] for message in messages if message["recipients"] == [f"{name}@lab.test"])
+
+    def serve_without_relay(self):
+        """Its relay, behind a default one, is on hold from the first message on."""
+        self.start(self.lab.relay(free_port(), name="odd", **HOLD), self.lab.relay(free_port(), name="other"),
+                   spool={"database": self.conninfo()})
+
+    def serve_beside(self, relay, **settings):
+        self.configure(self.settings(relay, **settings), self.lab.relay(free_port(), name="other"),
+                       spool={"database": self.conninfo()})
+        return self.start_again()
+
+    def test_what_one_declines_another_sends(self):
+        """Long before the relay of the first is tried again, whatever that goes on to claim."""
+        relay = self.odd()
+        self.serve_without_relay()
+        self.put_many(300)
+        self.wait_declined(300)
+        self.serve_beside(relay)
+        self.wait_empty(60)
+        self.assertEqual(len(relay.accepted), 300)
+
+    def test_what_nobody_can_send_is_at_rest(self):
+        """Each is offered it once."""
+        self.serve_without_relay()
+        self.put_many(20)
+        self.wait_declined(20)
+        self.start_again()
+        wait_for(lambda: self.count("deferred WHERE cardinality(declined) = 2") == 20,
+                 lambda: f"20 that both have declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}", 60)
+        self.assertEqual(self.one("SELECT string_agg(DISTINCT offered || ' ' || next, ',') FROM outbox.daemon d, "
+                                  "outbox.offer(d.id, 0, 100)"), "0 0")
+
+    def test_it_is_said_what_it_waits_for(self):
+        """A relay, and not a time that somebody named; it counts as waiting, too."""
+        self.serve_without_relay()
+        message = self.put("ann")
+        self.put("bob", more=", not_before => now() + interval '1h'")
+        self.wait_declined(1)
+        self.assertEqual((self.waits("ann")["for"], self.waits("bob")["for"]), ("relay", "time"))
+        self.assertEqual(json.loads(self.outbox("status", "--json"))["waits"]["for"], "relay")
+        self.assertIn("no daemon has a relay for it", self.outbox("show", message))
+        self.assertEqual(self.one("SELECT count(*) FROM outbox.figures() WHERE state IS NULL AND oldest IS NOT NULL"), "1")
+
+    def test_held_and_released(self):
+        """No time is left to wait for, and it is tried at once."""
+        self.serve_without_relay()
+        message = self.put("ann")
+        self.wait_declined(1)
+        self.outbox("hold", message)
+        self.assertEqual(self.one("SELECT not_before IS NULL FROM outbox.aside"), "t")
+        relay = self.odd()
+        self.serve_beside(relay)
+        self.outbox("release", message)
+        self.wait_taken(relay, "ann", seconds=30)
+
+    def test_more_than_an_engine_has_room_for(self):
+        """What was put off for want of room there goes when there is some, however slow the database is to hear of that."""
+        relay = self.odd()
+        self.put_many(1500)
+        self.serve_beside(relay, connections=2)
+        self.wait_empty(60)
+        self.assertEqual(len(relay.accepted), 1500)
