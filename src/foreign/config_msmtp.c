@@ -236,9 +236,10 @@ static void take_tls(Translation *t, const Account *a)
         translation_relay_text(t, "tls_ca_file", a->values[KEY_TLS_TRUST_FILE]);
     if (a->values[KEY_TLS_FINGERPRINT])
         take_fingerprint(t, a->values[KEY_TLS_FINGERPRINT]);
+    if (a->values[KEY_TLS_CRL_FILE])
+        translation_relay_crl(t, a->values[KEY_TLS_CRL_FILE]);
     if (!is_on(a, KEY_TLS_CERTCHECK, true))
-        translation_relay_word(t, "tls_verify", "false");
-    copy(t, a, KEY_TLS_CRL_FILE, "tls_crl_file");
+        translation_relay_unverified(t);
     copy(t, a, KEY_TLS_CERT_FILE, "tls_certificate");
     copy(t, a, KEY_TLS_KEY_FILE, "tls_key");
     copy(t, a, KEY_TLS_HOST_OVERRIDE, "tls_name");

@@ -234,8 +234,8 @@ static const struct {
     {"none", "none", NULL, true},
     {"may", "opportunistic", NULL, true},
     {"encrypt", "starttls", NULL, false},
-    {"dane", "starttls", "auto", false},
-    {"dane-only", "starttls", "on", true},
+    {"dane", "starttls", "try", false},
+    {"dane-only", "starttls", "require", true},
     {"fingerprint", "starttls", NULL, true},
     {"verify", "starttls", NULL, true},
     {"secure", "starttls", NULL, true},
@@ -478,49 +478,33 @@ static unsigned long seconds_of(const char *text, unsigned long unit)
     return *end ? 0 : n * unit;
 }
 
-static void take_time(Postfix *p, const char *name, const char *otherwise, const char *setting)
+static void take_time(Postfix *p, const char *name, TranslatedTime time)
 {
     _cleanup_free_
     char *value = main_cf_value(&p->m, name);
-    const char *text = value ?: otherwise;
-    unsigned long unit = strcmp(setting, "give_up_after") == 0 ? 86400 : 1;
-    unsigned long seconds = text ? seconds_of(text, unit) : 0;
-    char duration[32];
+    unsigned long unit = time == TRANSLATED_GIVE_UP_AFTER ? 86400 : 1;
 
-    if (!text)
-        return;
-    if (seconds == 0 || seconds > 30UL * 86400) {
-        translation_note(&p->m.t, "%s = %.40s is not taken: see retry.%s", name, text, setting);
-        return;
-    }
-    snprintf(duration, sizeof(duration), "%lus", seconds);
-    translation_retry(&p->m.t, setting, duration);
+    if (value)
+        translation_time(&p->m.t, time, seconds_of(value, unit), name, value);
 }
 
 /* Postfix's defaults, in seconds. */
-#define BACKOFF_MIN 300
-#define BACKOFF_MIN_TEXT "300s"
-#define BACKOFF_MAX 4000
-#define BACKOFF_MAX_TEXT "4000s"
+#define BACKOFF_MIN 300UL
+#define BACKOFF_MAX 4000UL
 
 /* One is nothing without the other, which has another default there; where that is beyond it, both
  * are the same. */
 static void take_times(Postfix *p)
 {
-    _cleanup_free_
-    char *first = main_cf_value(&p->m, "minimal_backoff_time");
-    _cleanup_free_
-    char *max = main_cf_value(&p->m, "maximal_backoff_time");
-    const char *first_default = !max                               ? NULL
-                                : seconds_of(max, 1) < BACKOFF_MIN ? max
-                                                                   : BACKOFF_MIN_TEXT;
-    const char *max_default = !first                               ? NULL
-                              : seconds_of(first, 1) > BACKOFF_MAX ? first
-                                                                   : BACKOFF_MAX_TEXT;
+    unsigned long *first = &p->m.t.times[TRANSLATED_FIRST], *max = &p->m.t.times[TRANSLATED_MAX];
 
-    take_time(p, "minimal_backoff_time", first_default, "first");
-    take_time(p, "maximal_backoff_time", max_default, "max");
-    take_time(p, "maximal_queue_lifetime", NULL, "give_up_after");
+    take_time(p, "minimal_backoff_time", TRANSLATED_FIRST);
+    take_time(p, "maximal_backoff_time", TRANSLATED_MAX);
+    take_time(p, "maximal_queue_lifetime", TRANSLATED_GIVE_UP_AFTER);
+    if (*first > 0 && *max == 0)
+        *max = MAX(*first, BACKOFF_MAX);
+    else if (*max > 0 && *first == 0)
+        *first = MIN(*max, BACKOFF_MIN);
 }
 
 static int take_all(Postfix *p, const char *path, Failure *f)

@@ -272,9 +272,58 @@ odd = 1
             self.assertIn(words, done.stderr)
             self.assertEqual(done.returncode, status, done.stderr)
 
+    def assert_passes(self, *arguments):
+        """What is made of it, and that outboxd takes it as it is."""
+        for secret in self.secrets.iterdir():
+            secret.unlink()
+        text, made = self.take(*arguments)
+        check = subprocess.run([lab.program("outboxd"), "--check", "--config", self.other / "made.conf",
+                                "--set", f"spool.directory={self.queue.path}"],
+                               capture_output=True, check=False, text=True)
+        self.assertEqual(check.returncode, 0, text + check.stdout + check.stderr)
+        return text.replace("\n# ", " "), made
+
     def test_what_is_made_passes_the_check(self):
         path = self.write("ssmtp.conf", "mailhub=mail.lab.test:587\nUseSTARTTLS=YES\nAuthUser=me\nAuthPass=x\n")
-        done = lab.outbox("import-config", "--secrets", self.secrets, "ssmtp", path)
-        made = pathlib.Path(self.write("made.conf", done.stdout.decode()))
-        check = subprocess.run([lab.program("outboxd"), "--check", "--config", made, "--set", f"spool.directory={self.queue.path}"], capture_output=True, check=False, text=True)
-        self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
+        self.assert_passes("ssmtp", path)
+
+    def test_levels_of_postfix_pass_the_check(self):
+        for level, dane in (("none", "off"), ("may", "off"), ("encrypt", "off"), ("dane", "try"), ("dane-only", "require"),
+                            ("fingerprint", "off"), ("verify", "off"), ("secure", "off")):
+            with self.subTest(level=level):
+                _, made = self.assert_passes("postfix", self.write(
+                    "main.cf", f"relayhost = [mail.lab.test]:587\nsmtp_tls_security_level = {level}\n"))
+                self.assertEqual(made["relays"][0]["tls_dane"], dane)
+
+    def test_one_host_twice(self):
+        self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\nmail.lab.test smtp --port=26\n"
+                              "mail.lab.test smtp --user=b --pass=2 --starttls\n")
+        _, made = self.assert_passes("nullmailer", self.other)
+        self.assertEqual([relay["name"] for relay in made["relays"]],
+                         ["mail.lab.test:25", "mail.lab.test:26", "mail.lab.test-2"])
+
+    def test_times_pass_the_check(self):
+        """Where one is beyond the other, be that the one of another default."""
+        postfix = "relayhost = [mail.lab.test]\n"
+        for text, first, longest in ((f"{postfix}minimal_backoff_time = 10m\nmaximal_backoff_time = 5m\n", "10m", "10m"),
+                                     (f"{postfix}minimal_backoff_time = 6h\n", "6h", "6h"),
+                                     (f"{postfix}maximal_backoff_time = 30s\n", "30s", "30s")):
+            _, made = self.assert_passes("postfix", self.write("main.cf", text))
+            self.assertEqual((made["retry"]["first"], made["retry"]["max"]), (first, longest))
+        self.write("remotes", "mail.lab.test\n")
+        for name, value in (("pausetime", "7200"), ("maxpause", "30")):
+            self.write(name, f"{value}\n")
+            self.assert_passes("nullmailer", self.other)
+            (self.other / name).unlink()
+        self.write("queuelifetime", "7d\n")
+        self.write("sendtimeout", "90\n")
+        text, _ = self.assert_passes("nullmailer", self.other)
+        self.assertIn("queuelifetime = 7d is not taken: see retry.give_up_after", text)
+        self.assertIn("sendtimeout = 90 has no match here; see timeout", text)
+
+    def test_revoked_certificates(self):
+        text = f"account default\nhost mail.lab.test\ntls on\ntls_crl_file {self.write('crl.pem', '')}\n"
+        _, made = self.take("msmtp", self.write("msmtprc", text))
+        self.assertEqual(made["relays"][0]["tls_check_crl"], "try")
+        _, made = self.assert_passes("msmtp", self.write("msmtprc", f"{text}tls_certcheck off\n"))
+        self.assertEqual(made["relays"][0]["tls_check_crl"], "off")
