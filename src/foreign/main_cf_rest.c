@@ -78,7 +78,8 @@ static const struct {
     {"mydestination", "localhost localhost.$mydomain localhost.localdomain $myhostname",
         "mail to the domains of mydestination stayed on this machine; here it goes to the relay"},
     {"inet_interfaces", "loopback-only localhost 127.0.0.1 ::1 [::1]",
-        "Postfix took mail of other hosts; outbox takes none"},
+        "Postfix took mail of other hosts; outbox takes that of those that spool.submit_networks "
+        "names (outbox.conf(5))"},
 };
 
 static bool has_word(const char *words, const char *word)
@@ -112,7 +113,7 @@ void main_cf_tell_rest(MainCf *m)
     for (size_t i = 0; i < ELEMENTSOF(places); i++)
         tell_place(m, i);
     for (size_t i = 0; i < m->n; i++) {
-        m->t.line = m->all[i].line;
+        main_cf_speak_of(m, &m->all[i]);
         if (!m->all[i].used && *m->all[i].value)
             tell(m, &m->all[i]);
     }

@@ -147,7 +147,7 @@ smtp_sasl_password_maps =
     hash:TABLE
 smtp_sasl_mechanism_filter = LOGIN
 smtp_tls_security_level = verify
-smtp_tls_CAfile = ${config_directory}/../ssl/certs/ca-certificates.crt
+smtp_tls_CAfile = ${config_directory}/ca.pem
 smtp_generic_maps = hash:/etc/postfix/generic
 smtp_helo_name = mail.$mydomain
 smtp_bind_address = $nowhere
@@ -173,10 +173,11 @@ odd = 1
                                           "[smtp.example.net]:587 you:other\n[2001:db8::1]:2525\n  six:6\n")
         aliases = self.write("aliases", "root: me@example.org\n")
         name = self.write("mailname", "vm.example.org\n")
+        authorities = self.write("ca.pem", "")
         text, made = self.take_postfix(self.POSTFIX, TABLE=table, ALIASES=aliases, NAME=name)
         first, second, third = made["relays"]
         self.assert_relay(first, host="smtp.example.net", port=587, tls="starttls", user="me", auth="login",
-                          tls_ca_file="/etc/postfix/../ssl/certs/ca-certificates.crt", hello="mail.example.org",
+                          tls_ca_file=str(authorities), hello="mail.example.org",
                           ip_version=0, connections=5, password_file=f"{self.secrets}/password")
         self.assert_relay(second, host="2001:db8::1", port=2525, user="six", password_file=f"{self.secrets}/password-2")
         self.assert_relay(third, host="other.example", port=25, user=None, tls="starttls")
@@ -220,13 +221,13 @@ odd = 1
         """A password that could have gone in clear does not; tables of other types and loops are told."""
         text, made = self.take_postfix(
             "relayhost = h.example:smtps\nsmtp_tls_security_level = may\nsmtp_sasl_auth_enable = yes\n"
-            "smtp_sasl_password_maps = mysql:/x inline:{ {h.example=me:secret} } static:{me:se cret}\n"
+            "smtp_sasl_password_maps = mysql:/x pcre:/y static:{me:se cret}\n"
             "a = $b\nb = ${a}$a\nmyorigin = $a\ntransport_maps = hash:/x\nsmtpd_milters = unix:/y\n")
         self.assert_relay(made["relays"][0], tls="starttls", port=465, user="me")
         self.assertEqual(self.secret(), "se cret\n")
         self.assertNotIn("cret}", text)
         notes = text.replace("\n# ", " ")
-        for note in ("in clear", "a table of type mysql", "a table of type inline", "myorigin is not taken",
+        for note in ("in clear", "a table of type mysql", "a table of type pcre", "myorigin is not taken",
                      "transport_maps is not taken", "smtpd_milters is not taken"):
             self.assertIn(note, notes)
         self.assertIn("names no relay", self.take("postfix", self.write("main.cf", "relayhost =\n"), status=78))
@@ -327,3 +328,60 @@ odd = 1
         self.assertEqual(made["relays"][0]["tls_check_crl"], "try")
         _, made = self.assert_passes("msmtp", self.write("msmtprc", f"{text}tls_certcheck off\n"))
         self.assertEqual(made["relays"][0]["tls_check_crl"], "off")
+
+    LOGIN = ("relayhost = [mail.lab.test]:587\nsmtp_tls_security_level = secure\nsmtp_sasl_auth_enable = yes\n"
+             "smtp_sasl_password_maps = {}\n")
+
+    def test_logins_of_postfix(self):
+        """Where there is none for the relay, that is told: it would go without a word."""
+        table = self.write("sasl_passwd", "[mail.lab.test] me:no\nmail.lab.test:587 me:no\n")
+        for maps in ("", f"hash:{table}", "mysql:/x", f"texthash:{self.other}/gone", "static::no", "inline:{}"):
+            text, made = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+            self.assertIsNone(made["relays"][0]["user"])
+            self.assertRegex(text, r"no login for \[mail.lab.test\]:587 is found|has no user, and is not taken")
+        for maps, secret in (("inline:{ [mail.lab.test]:587=me:s:1 }", "s:1"),
+                             ("inline:{ other=x:y, { [mail.lab.test]:587 = me:two words } }", "two words"),
+                             ("proxy:static:me:3", "3")):
+            text, made = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+            self.assertEqual((made["relays"][0]["user"], self.secret()), ("me", f"{secret}\n"))
+            self.assertNotIn("no login", text)
+
+    def test_instance_of_postfix(self):
+        """$config_directory is where the main.cf is that is read, by whichever name."""
+        self.write("sasl_passwd", "[mail.lab.test]:587 me:own\n")
+        self.write("main.cf", self.LOGIN.format("texthash:$config_directory/sasl_passwd"))
+        for path in (self.other, self.other / "main.cf"):
+            self.assert_passes("postfix", path)
+            self.assertEqual(self.secret(), "own\n")
+        self.assertIn("main.cf is not there", self.take("postfix", self.secrets, status=66))
+
+    def test_services_of_postfix(self):
+        """What master.cf sets for the client that mail goes out by holds; what it sets for others is told."""
+        main = "relayhost = [mail.lab.test]:465\nsmtp_tls_security_level = may\n"
+        master = ("# service type ...\nsmtp inet n - y - - smtpd -o smtpd_tls_wrappermode=no\n"
+                  "smtp unix - - y - - smtp\n  -o smtp_sasl_auth_enable=yes\n"
+                  "  -o { smtp_sasl_password_maps = static:me:secret }\n"
+                  "relay unix - - y - - smtp -o syslog_name=postfix/$service_name -o smtp_fallback_relay=\n"
+                  "smtps unix - - y - - /usr/lib/postfix/smtp -osmtp_tls_wrappermode=yes\n")
+        self.write("master.cf", master)
+        text, made = self.assert_passes("postfix", self.write("main.cf", main))
+        self.assert_relay(made["relays"][0], user="me", tls="starttls")
+        self.assertIn("master.cf:7: what is set for the service smtps alone is not taken", text)
+        self.assertNotIn("service relay", text)
+        self.assertNotIn("secret", text)
+        text, made = self.assert_passes("postfix", self.write("main.cf", f"{main}default_transport = smtps\n"))
+        self.assert_relay(made["relays"][0], user=None, tls="implicit")
+        self.assertIn("the service smtp alone is not taken", text)
+        self.assertNotIn("default_transport", text)
+
+    def test_where_postfix_sends(self):
+        _, made = self.assert_passes("postfix", self.write("main.cf", "default_transport = smtp:[mail.lab.test]:587\n"))
+        self.assert_relay(made["relays"][0], host="mail.lab.test", port=587)
+        text, _ = self.assert_passes("postfix", self.write(
+            "main.cf", "default_transport = error\nrelayhost = [mail.lab.test]\ninet_interfaces = all\n"))
+        self.assertIn("default_transport is not taken", text)
+        self.assertIn("spool.submit_networks", text)
+        for text, words in (("relayhost = ${{a} == {a} ? {h} : {i}}\n", "main.cf:1: relayhost = .*`postconf -nx`"),
+                            ("transport_maps = hash:/x\n", "main.cf:1: transport_maps is not read"),
+                            ("transport_maps =\n", "names no relay: outbox")):
+            self.assertRegex(self.take("postfix", self.write("main.cf", text), status=78), words)
