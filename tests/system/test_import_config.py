@@ -329,6 +329,15 @@ odd = 1
         _, made = self.assert_passes("msmtp", self.write("msmtprc", f"{text}tls_certcheck off\n"))
         self.assertEqual(made["relays"][0]["tls_check_crl"], "off")
 
+    def test_senders_of_ssmtp(self):
+        self.write("revaliases", "# who sends as whom\nroot:me@lab.test:mail.lab.test:587\n"
+                                 "www-data:shop@lab.test:other.lab.test\nodd\n")
+        text, made = self.assert_passes("ssmtp", self.write("ssmtp.conf", "mailhub=mail.lab.test:587\n"))
+        self.assertEqual(made["local"]["rewrite_from"], "root@*: me@lab.test; www-data@*: shop@lab.test")
+        self.assertIn("revaliases:3: the relay of www-data alone is not taken", text)
+        self.assertIn("revaliases:4: this line is not taken", text)
+        self.assertNotIn("the relay of root", text)
+
     LOGIN = ("relayhost = [mail.lab.test]:587\nsmtp_tls_security_level = secure\nsmtp_sasl_auth_enable = yes\n"
              "smtp_sasl_password_maps = {}\n")
 
