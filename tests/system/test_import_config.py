@@ -394,3 +394,9 @@ odd = 1
                             ("transport_maps = hash:/x\n", "main.cf:1: transport_maps is not read"),
                             ("transport_maps =\n", "names no relay: outbox")):
             self.assertRegex(self.take("postfix", self.write("main.cf", text), status=78), words)
+
+    def test_all_secrets_or_none(self):
+        self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\nb.lab.test smtp --user=b --pass=2 --starttls\n")
+        (self.secrets / "password-2").touch()
+        self.assertIn("password-2 is there already", self.take("nullmailer", self.other, status=66))
+        self.assertEqual([path.name for path in self.secrets.iterdir()], ["password-2"])
