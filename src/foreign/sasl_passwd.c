@@ -3,9 +3,12 @@
 #include "foreign/sasl_passwd.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/macros.h"
 #include "base/text.h"
@@ -56,13 +59,34 @@ static void take_inline(Search *s, char *list)
     }
 }
 
-static int take_file(Search *s, const char *path, Failure *f)
+/* Whether there is what postmap has made of the text. */
+static bool is_compiled(const char *path)
+{
+    static const char *const endings[] = {".db", ".lmdb", ".cdb", ".pag"};
+
+    for (size_t i = 0; i < ELEMENTSOF(endings); i++) {
+        char compiled[PATH_MAX];
+
+        snprintf(compiled, sizeof(compiled), "%s%s", path, endings[i]);
+        if (access(compiled, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int take_file(Search *s, const char *table, const char *path, Failure *f)
 {
     int r = translation_read_joined(&s->t, path, take_login, f);
 
     if (r != -ENOENT)
         return r;
-    translation_note(&s->t, "%s, which the login was made from, is not there", path);
+    if (is_compiled(path))
+        translation_note(&s->t,
+            "%s, which the login was made from, is not there: while Postfix is installed, `umask "
+            "077; postmap -s %s > %s` writes it anew",
+            path, table, path);
+    else
+        translation_note(&s->t, "%s, which the login was made from, is not there", path);
     return 0;
 }
 
@@ -71,7 +95,7 @@ static int look_into(Search *s, char *table, Failure *f)
     const char *path = main_cf_text_of(table);
 
     if (path)
-        return take_file(s, path, f);
+        return take_file(s, table, path, f);
     table += text_starts_nocase(table, "proxy:") ? strlen("proxy:") : 0;
     if (text_starts_nocase(table, "static:")) /* static:user:password, static:{user:password} */
         keep_login(s, s->host, main_cf_unbrace(table + strlen("static:")));

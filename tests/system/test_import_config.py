@@ -355,6 +355,15 @@ odd = 1
             self.assertEqual((made["relays"][0]["user"], self.secret()), ("me", f"{secret}\n"))
             self.assertNotIn("no login", text)
 
+    def test_text_of_logins_is_gone(self):
+        """What postmap has made of it has a way back."""
+        maps = f"hash:{self.other}/sasl_passwd"
+        text, _ = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+        self.assertNotIn("postmap", text)
+        self.write("sasl_passwd.db", "")
+        text, _ = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+        self.assertIn(f"`umask 077; postmap -s {maps} > {self.other}/sasl_passwd` writes it anew", text)
+
     def test_instance_of_postfix(self):
         """$config_directory is where the main.cf is that is read, by whichever name."""
         self.write("sasl_passwd", "[mail.lab.test]:587 me:own\n")
