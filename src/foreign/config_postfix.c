@@ -113,6 +113,22 @@ static void take_mechanism(Postfix *p)
         "used, unless auth names one");
 }
 
+/* What holds over TLS, where it is said for that alone. */
+static void tell_options(Postfix *p)
+{
+    _cleanup_free_
+    char *over_tls = main_cf_value(&p->m, "smtp_sasl_tls_security_options");
+    _cleanup_free_
+    char *always = over_tls ? NULL : main_cf_value(&p->m, "smtp_sasl_security_options");
+    char *rest = over_tls ?: always, *word;
+
+    while (rest && (word = main_cf_next(&rest)))
+        if (strcasecmp(word, "noplaintext") == 0)
+            translation_note(&p->m.t,
+                "noplaintext is not taken: where the relay offers nothing better, it is shown the "
+                "password, over TLS; auth names a mechanism that must be used");
+}
+
 static int take_login_of(Postfix *p, const Destination *destination, Failure *f)
 {
     Translation *t = &p->m.t;
@@ -129,6 +145,7 @@ static int take_login_of(Postfix *p, const Destination *destination, Failure *f)
     if (r >= 0 && login) {
         write_login(p, login);
         take_mechanism(p);
+        tell_options(p);
     } else if (r >= 0 && logs_in)
         translation_note(t,
             "no login for %s is found: where the relay wants one, set user and password_file",

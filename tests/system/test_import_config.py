@@ -404,6 +404,25 @@ odd = 1
                             ("transport_maps =\n", "names no relay: outbox")):
             self.assertRegex(self.take("postfix", self.write("main.cf", text), status=78), words)
 
+    def test_what_postfix_kept_here(self):
+        text, _ = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test]\n"
+                                     "virtual_mailbox_domains = own.test\nvirtual_mailbox_base = /srv\n"
+                                     "mynetworks = 127.0.0.0/8 192.0.2.0/24\n"))
+        self.assertIn("virtual_mailbox_domains is not taken: mail to these domains stayed on this machine", text)
+        self.assertIn("main.cf:4: Postfix took mail of other hosts", text)
+        self.assertEqual(text.count("main.cf:"), 2)
+        text, _ = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test]\n"
+                                     "mynetworks = 192.0.2.0/24\ninet_interfaces = loopback-only\n"))
+        self.assertNotIn("main.cf:", text)
+
+    def test_mechanisms_that_show_the_password(self):
+        login = self.LOGIN.format("static:me:x") + "smtp_sasl_security_options = noanonymous, noplaintext\n"
+        text, _ = self.assert_passes("postfix", self.write("main.cf", login))
+        self.assertIn("main.cf:5: noplaintext is not taken", text)
+        text, _ = self.assert_passes("postfix", self.write(
+            "main.cf", f"{login}smtp_sasl_tls_security_options = noanonymous\n"))
+        self.assertNotIn("noplaintext", text)
+
     def test_all_secrets_or_none(self):
         self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\nb.lab.test smtp --user=b --pass=2 --starttls\n")
         (self.secrets / "password-2").touch()
