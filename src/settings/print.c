@@ -63,11 +63,15 @@ static int print_group(SettingSection section, const void *group, const Config *
     return MIN(r, 0);
 }
 
+/* A group of which all is as it is in `defaults` is left out. */
 static int print_section(
     const Config *config, const Config *defaults, SettingSection section, Buffer *out)
 {
     bool list = section_is_list(section);
+    size_t before = buffer_size(out), begun;
     int r = buffer_appendf(out, "%s = %s", section_name(section), list ? "(" : "{\n");
+
+    begun = buffer_size(out);
 
     for (size_t i = 0; r == 0 && list && i < value_groups(config, section); i++) {
         r = buffer_append_string(out, i == 0 ? "\n  {\n" : ",\n  {\n");
@@ -78,6 +82,10 @@ static int print_section(
     }
     if (r == 0 && !list)
         r = print_group(section, value_group(config, section, 0), defaults, "  ", out);
+    if (r == 0 && defaults && buffer_size(out) == begun) {
+        buffer_truncate(out, before);
+        return 0;
+    }
     return r ?: buffer_append_string(out, list ? "\n);\n" : "};\n");
 }
 
