@@ -249,8 +249,12 @@ static void take_login(Translation *t, const Account *a)
 {
     const char *auth = a->values[KEY_AUTH];
 
-    if (!auth || strcasecmp(auth, "off") == 0)
+    if (!auth || strcasecmp(auth, "off") == 0) {
+        if (a->values[KEY_USER])
+            translation_note(
+                t, "user and its password are not taken: msmtp used them with auth alone");
         return;
+    }
     if (!config_is_yes(auth))
         translation_relay_text(t, "auth", auth);
     copy(t, a, KEY_USER, "user");

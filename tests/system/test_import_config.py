@@ -329,6 +329,13 @@ odd = 1
         _, made = self.assert_passes("msmtp", self.write("msmtprc", f"{text}tls_certcheck off\n"))
         self.assertEqual(made["relays"][0]["tls_check_crl"], "off")
 
+    def test_login_that_msmtp_did_not_use(self):
+        text, made = self.assert_passes("msmtp", self.write("msmtprc", "account default\nhost mail.lab.test\ntls on\n"
+                                                            "user me\npassword secret\n"))
+        self.assertIsNone(made["relays"][0]["user"])
+        self.assertIn("msmtp used them with auth alone", text)
+        self.assertNotIn("secret", text)
+
     def test_senders_of_ssmtp(self):
         self.write("revaliases", "# who sends as whom\nroot:me@lab.test:mail.lab.test:587\n"
                                  "www-data:shop@lab.test:other.lab.test\nodd\n")
