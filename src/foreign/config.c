@@ -8,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "base/text.h"
 #include "foreign/translation.h"
 
 static const struct {
@@ -132,19 +133,24 @@ static void write_relay(
     keep(t, buffer_append_string(&ret->text, "    }"));
 }
 
-static void write_section(Translation *t, const char *name, const Buffer *settings, Buffer *out)
+static void write_local(Translation *t, Buffer *out)
 {
-    if (buffer_size(settings) == 0)
+    if (buffer_size(&t->local) == 0)
         return;
-    keep(t, buffer_appendf(out, "\n%s = {\n", name));
-    keep(t, buffer_append(out, buffer_data(settings), buffer_size(settings)));
+    keep(t, buffer_append_string(out, "\nlocal = {\n"));
+    keep(t, buffer_append(out, buffer_data(&t->local), buffer_size(&t->local)));
     keep(t, buffer_append_string(out, "};\n"));
 }
 
 static void write_all(
     Translation *t, ForeignSystem system, const char *path, const char *secrets, ForeignConfig *ret)
 {
-    keep(t, buffer_appendf(&ret->text, "# What %s has in %s.\n", systems[system].name, path));
+    _cleanup_free_
+    char *printable = text_printable_whole(path, strlen(path));
+
+    keep(t, printable ? 0 : -ENOMEM);
+    keep(t, buffer_appendf(
+                &ret->text, "# What %s has in %s.\n", systems[system].name, printable ?: ""));
     keep(t, buffer_append(&ret->text, buffer_data(&t->notes), buffer_size(&t->notes)));
     keep(t, buffer_append_string(&ret->text, "\nrelays = (\n"));
     for (size_t i = 0; i < t->n_relays; i++) {
@@ -152,8 +158,8 @@ static void write_all(
         keep(t, buffer_append_string(&ret->text, i + 1 < t->n_relays ? ",\n" : "\n"));
     }
     keep(t, buffer_append_string(&ret->text, ");\n"));
-    write_section(t, "local", &t->local, &ret->text);
-    write_section(t, "retry", &t->retry, &ret->text);
+    write_local(t, &ret->text);
+    translation_write_retry(t, &ret->text);
 }
 
 static int load(Translation *t, ForeignSystem system, const char *path, const char *secrets,
@@ -168,6 +174,7 @@ static int load(Translation *t, ForeignSystem system, const char *path, const ch
             "%s names no relay: outbox delivers by way of one, and never directly to the hosts of "
             "the recipients' domains",
             path);
+    translation_name_relays(t);
     write_all(t, system, path, secrets, ret);
     return t->is_short ? failure_set_errno(f, -ENOMEM, "%s", path) : 0;
 }

@@ -236,9 +236,10 @@ static void take_tls(Translation *t, const Account *a)
         translation_relay_text(t, "tls_ca_file", a->values[KEY_TLS_TRUST_FILE]);
     if (a->values[KEY_TLS_FINGERPRINT])
         take_fingerprint(t, a->values[KEY_TLS_FINGERPRINT]);
+    if (a->values[KEY_TLS_CRL_FILE])
+        translation_relay_crl(t, a->values[KEY_TLS_CRL_FILE]);
     if (!is_on(a, KEY_TLS_CERTCHECK, true))
-        translation_relay_word(t, "tls_verify", "false");
-    copy(t, a, KEY_TLS_CRL_FILE, "tls_crl_file");
+        translation_relay_unverified(t);
     copy(t, a, KEY_TLS_CERT_FILE, "tls_certificate");
     copy(t, a, KEY_TLS_KEY_FILE, "tls_key");
     copy(t, a, KEY_TLS_HOST_OVERRIDE, "tls_name");
@@ -248,8 +249,12 @@ static void take_login(Translation *t, const Account *a)
 {
     const char *auth = a->values[KEY_AUTH];
 
-    if (!auth || strcasecmp(auth, "off") == 0)
+    if (!auth || strcasecmp(auth, "off") == 0) {
+        if (a->values[KEY_USER])
+            translation_note(
+                t, "user and its password are not taken: msmtp used them with auth alone");
         return;
+    }
     if (!config_is_yes(auth))
         translation_relay_text(t, "auth", auth);
     copy(t, a, KEY_USER, "user");

@@ -20,15 +20,14 @@ typedef struct Remote {
 /* Options that are a setting here, with the value that they have. */
 static const struct {
     const char *name, *setting;
-    bool word;
 } options[] = {
-    {"port", NULL, true},
-    {"user", "user", false},
-    {"source", "local_host", false},
-    {"x509cafile", "tls_ca_file", false},
-    {"x509crlfile", "tls_crl_file", false},
-    {"x509certfile", "tls_certificate", false},
-    {"x509keyfile", "tls_key", false},
+    {"port", "port"},
+    {"user", "user"},
+    {"source", "local_host"},
+    {"x509cafile", "tls_ca_file"},
+    {"x509crlfile", "tls_crl_file"},
+    {"x509certfile", "tls_certificate"},
+    {"x509keyfile", "tls_key"},
 };
 
 /* What is not known may be a password, or a part of one. */
@@ -45,8 +44,10 @@ static void take_value(Translation *t, const char *name, const char *value)
     for (size_t i = 0; i < ELEMENTSOF(options); i++) {
         if (strcmp(name, options[i].name) != 0)
             continue;
-        if (options[i].word)
+        if (strcmp(name, "port") == 0)
             translation_port(t, value);
+        else if (strcmp(name, "x509crlfile") == 0)
+            translation_relay_crl(t, value);
         else
             translation_relay_text(t, options[i].setting, value);
         return;
@@ -102,7 +103,7 @@ static int take_remote(Translation *t, char *line, Failure *f)
         : remote.tls    ? "implicit"
                         : "none");
     if (remote.insecure) {
-        translation_relay_word(t, "tls_verify", "false");
+        translation_relay_unverified(t);
         translation_note(t,
             "\"insecure\" accepts any certificate, also that of who has come between; better name "
             "the relay's own with tls_accept_certificate, or its authority with tls_ca_file");
@@ -118,56 +119,56 @@ static int take_remote(Translation *t, char *line, Failure *f)
 
 #define LINE_MAX_BYTES 1000
 
-static void take_text(Translation *t, const char *setting, const char *text)
+typedef struct ControlFile ControlFile;
+
+struct ControlFile {
+    const char *name, *setting; /* the one that it is, or is something like */
+    void (*take)(Translation *t, const ControlFile *file, const char *text);
+    TranslatedTime time;
+};
+
+static void take_text(Translation *t, const ControlFile *file, const char *text)
 {
-    translation_local(t, setting, text);
+    translation_local(t, file->setting, text);
 }
 
-static void take_administrator(Translation *t, const char *setting, const char *text)
+static void take_administrator(Translation *t, const ControlFile *file, const char *text)
 {
-    take_text(t, setting, text);
+    take_text(t, file, text);
     translation_note(t,
         "nullmailer sent the mail for every user of this machine to adminaddr; here a line "
         "\"*: root\" in /etc/aliases does so for all without a line of their own");
 }
 
-static void take_every_sender(Translation *t, const char *setting, const char *text)
+static void take_every_sender(Translation *t, const ControlFile *file, const char *text)
 {
     char rule[LINE_MAX_BYTES + 16];
 
     snprintf(rule, sizeof(rule), "*@*: %s", text);
-    translation_local(t, setting, rule);
+    translation_local(t, file->setting, rule);
 }
 
-static void take_seconds(Translation *t, const char *setting, const char *text)
+static void take_seconds(Translation *t, const ControlFile *file, const char *text)
 {
-    char value[32];
+    bool is_number = translation_is_number(text, 1000000000);
 
-    if (!translation_is_number(text, 30UL * 86400) || strcmp(text, "0") == 0) {
-        translation_note(t, "\"%.40s\" is not taken: see retry.%s", text, setting);
-        return;
-    }
-    snprintf(value, sizeof(value), "%ss", text);
-    translation_retry(t, setting, value);
+    translation_time(t, file->time, is_number ? strtoul(text, NULL, 10) : 0, file->name, text);
 }
 
-static void note_text(Translation *t, const char *setting, const char *text)
+static void note_text(Translation *t, const ControlFile *file, const char *text)
 {
-    translation_note(t, "\"%.40s\" has no match here; see %s", text, setting);
+    translation_note(t, "%s = %.40s has no match here; see %s", file->name, text, file->setting);
 }
 
-static const struct {
-    const char *name, *setting;
-    void (*take)(Translation *t, const char *setting, const char *text);
-} files[] = {
-    {"adminaddr", "root", take_administrator},
-    {"defaultdomain", "domain", take_text},
-    {"allmailfrom", "rewrite_from", take_every_sender},
-    {"pausetime", "first", take_seconds},
-    {"maxpause", "max", take_seconds},
-    {"queuelifetime", "give_up_after", take_seconds},
-    {"sendtimeout", "timeout", note_text},
-    {"idhost", "domain", note_text},
+static const ControlFile files[] = {
+    {"adminaddr", "root", take_administrator, 0},
+    {"defaultdomain", "domain", take_text, 0},
+    {"allmailfrom", "rewrite_from", take_every_sender, 0},
+    {"pausetime", NULL, take_seconds, TRANSLATED_FIRST},
+    {"maxpause", NULL, take_seconds, TRANSLATED_MAX},
+    {"queuelifetime", NULL, take_seconds, TRANSLATED_GIVE_UP_AFTER},
+    {"sendtimeout", "timeout", note_text, 0},
+    {"idhost", "local.domain", note_text, 0},
 };
 
 /* The caller frees *ret; NULL: there is none, or nothing in it. */
@@ -192,7 +193,7 @@ static int take_files(Translation *t, const char *directory, Failure *f)
         if (text && strlen(text) > LINE_MAX_BYTES)
             translation_note(t, "%s/%s is too long, and not taken", directory, files[i].name);
         else if (text)
-            files[i].take(t, files[i].setting, text);
+            files[i].take(t, &files[i], text);
     }
     return r;
 }

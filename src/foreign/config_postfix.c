@@ -10,6 +10,7 @@
 #include "base/macros.h"
 #include "base/text.h"
 #include "foreign/main_cf.h"
+#include "foreign/sasl_passwd.h"
 
 typedef struct Destination {
     char *text; /* as it is written there: "[smtp.example.org]:587" */
@@ -19,8 +20,6 @@ typedef struct Destination {
 typedef struct Postfix {
     MainCf m;                       /* first: lines are taken with it */
     const Destination *destination; /* whose login is looked for */
-    char *login;                    /* "user:password" */
-    bool by_host;                   /* it is its host's */
 } Postfix;
 
 /* ---- relays ---- */
@@ -70,110 +69,18 @@ static void take_port(Translation *t, const char *port)
 
 /* ---- logins ---- */
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
-/* Postfix asks for the host first, and then for what relayhost has; of two lines the first holds.
- */
-static void keep_login(Postfix *p, const char *key, const char *login)
-{
-    bool by_host = strcasecmp(key, p->destination->host) == 0;
-
-    if ((!by_host && strcasecmp(key, p->destination->text) != 0) ||
-        (p->login && (p->by_host || !by_host)))
-        return;
-    wipe(p->login);
-    p->login = strdup(login);
-    p->m.t.is_short |= !p->login;
-    p->by_host = by_host;
-}
-
-static int take_login(Translation *t, char *line, _unused_ Failure *f)
-{
-    char *login = line, *key = strsep(&login, " \t");
-
-    if (login)
-        keep_login((Postfix *)t, key, login + strspn(login, " \t"));
-    return 0;
-}
-
-/* The text that a table of this type is made from, or is; NULL: of that type there is none. */
-static const char *text_of(const char *table)
-{
-    static const char *const types[] = {
-        "hash:", "lmdb:", "btree:", "cdb:", "texthash:", "dbm:", "sdbm:"};
-
-    table += text_starts_nocase(table, "proxy:") ? strlen("proxy:") : 0;
-    for (size_t i = 0; i < ELEMENTSOF(types); i++)
-        if (text_starts_nocase(table, types[i]))
-            return table + strlen(types[i]);
-    return *table == '/' ? table : NULL;
-}
-
-/* static:user:password, and static:{user:password} */
-static void take_static(Postfix *p, char *login)
-{
-    size_t n = strlen(login);
-
-    if (*login == '{' && login[n - 1] == '}') {
-        login[n - 1] = '\0';
-        login++;
-    }
-    keep_login(p, p->destination->host, login + strspn(login, " \t"));
-}
-
-static int look_into(Postfix *p, char *table, Failure *f)
+static void write_login(Postfix *p, char *login)
 {
     Translation *t = &p->m.t;
-    const char *path = text_of(table);
-    int r;
+    char *password = strchr(login, ':');
 
-    if (text_starts_nocase(table, "static:")) {
-        take_static(p, table + strlen("static:"));
-        return 0;
-    }
-    if (!path) {
-        /* It may hold a password itself. */
-        translation_note(t, "smtp_sasl_password_maps: a table of type %.*s is not read",
-            (int)MIN(strcspn(table, ":"), (size_t)40), table);
-        return 0;
-    }
-    r = translation_read_joined(t, path, take_login, f);
-    if (r == -ENOENT)
-        translation_note(t, "%s, which the login was made from, is not there", path);
-    return r == -ENOENT ? 0 : r;
-}
-
-static int find_login(Postfix *p, Failure *f)
-{
-    _cleanup_free_
-    char *tables = main_cf_value(&p->m, "smtp_sasl_password_maps");
-    char *rest = tables, *table;
-    int r = 0;
-
-    while (r >= 0 && tables && !p->login && (table = main_cf_next(&rest)))
-        r = look_into(p, table, f);
-    if (tables)
-        explicit_bzero(tables, (size_t)(rest - tables));
-    return r;
-}
-
-static void write_login(Postfix *p)
-{
-    Translation *t = &p->m.t;
-    char *password = strchr(p->login, ':');
-
-    if (!password) {
-        translation_note(
-            t, "the login of %s has no password, and is not taken", p->destination->text);
+    if (!password || password == login) {
+        translation_note(t, "the login of %s has no %s, and is not taken", p->destination->text,
+            password ? "user" : "password");
         return;
     }
     *password++ = '\0';
-    translation_relay_text(t, "user", p->login);
+    translation_relay_text(t, "user", login);
     translation_relay_secret(t, password);
 }
 
@@ -206,22 +113,44 @@ static void take_mechanism(Postfix *p)
         "used, unless auth names one");
 }
 
+/* What holds over TLS, where it is said for that alone. */
+static void tell_options(Postfix *p)
+{
+    _cleanup_free_
+    char *over_tls = main_cf_value(&p->m, "smtp_sasl_tls_security_options");
+    _cleanup_free_
+    char *always = over_tls ? NULL : main_cf_value(&p->m, "smtp_sasl_security_options");
+    char *rest = over_tls ?: always, *word;
+
+    while (rest && (word = main_cf_next(&rest)))
+        if (strcasecmp(word, "noplaintext") == 0)
+            translation_note(&p->m.t,
+                "noplaintext is not taken: where the relay offers nothing better, it is shown the "
+                "password, over TLS; auth names a mechanism that must be used");
+}
+
 static int take_login_of(Postfix *p, const Destination *destination, Failure *f)
 {
+    Translation *t = &p->m.t;
+    bool logs_in = is_yes(p, "smtp_sasl_auth_enable");
+    char *login = NULL;
     int r;
 
     p->destination = destination;
-    p->by_host = false;
-    p->m.t.is_silent = p->m.t.n_relays > 1; /* the first one's notes are for all */
-    r = is_yes(p, "smtp_sasl_auth_enable") ? find_login(p, f) : 0;
-    p->m.t.is_silent = false;
+    t->is_silent = t->n_relays > 1; /* the first one's notes are for all */
+    r = logs_in ? sasl_passwd_find(&p->m, destination->host, destination->text, &login, f) : 0;
+    t->is_silent = false;
     main_cf_pass_over(&p->m, "smtp_sasl_password_maps");
     main_cf_pass_over(&p->m, "smtp_sasl_mechanism_filter");
-    if (r >= 0 && p->login) {
-        write_login(p);
+    if (r >= 0 && login) {
+        write_login(p, login);
         take_mechanism(p);
-    }
-    wipe(TAKE_PTR(p->login));
+        tell_options(p);
+    } else if (r >= 0 && logs_in)
+        translation_note(t,
+            "no login for %s is found: where the relay wants one, set user and password_file",
+            destination->text);
+    main_cf_wipe(login);
     return r;
 }
 
@@ -234,8 +163,8 @@ static const struct {
     {"none", "none", NULL, true},
     {"may", "opportunistic", NULL, true},
     {"encrypt", "starttls", NULL, false},
-    {"dane", "starttls", "auto", false},
-    {"dane-only", "starttls", "on", true},
+    {"dane", "starttls", "try", false},
+    {"dane-only", "starttls", "require", true},
     {"fingerprint", "starttls", NULL, true},
     {"verify", "starttls", NULL, true},
     {"secure", "starttls", NULL, true},
@@ -409,19 +338,68 @@ static int add_relay(Postfix *p, const char *word, Failure *f)
     return r;
 }
 
-static int add_relays(Postfix *p, const char *name, Failure *f)
+static int add_relays(Postfix *p, const char *name, char *list, Failure *f)
 {
-    _cleanup_free_
-    char *list = main_cf_value(&p->m, name);
-    char *rest = list, *word;
-    unsigned line = p->m.t.line;
+    char *word;
     int r = 0;
 
-    while (r >= 0 && list && (word = main_cf_next(&rest))) {
-        p->m.t.line = line;
+    while (r >= 0 && list && (word = main_cf_next(&list))) {
+        main_cf_find(&p->m, name); /* notes are about its line */
         r = add_relay(p, word, f);
     }
     return r;
+}
+
+static int add_relays_of(Postfix *p, const char *name, Failure *f)
+{
+    _cleanup_free_
+    char *list = main_cf_value(&p->m, name);
+
+    return add_relays(p, name, list, f);
+}
+
+/* "smtp", "smtp:[host]:port": by which service mail goes out, and where to, which counts more than
+ * relayhost. */
+static int take_transport(Postfix *p, Failure *f)
+{
+    MainCf *m = &p->m;
+    _cleanup_free_
+    char *value = main_cf_value(m, "default_transport");
+    char *host = value, *transport = value ? strsep(&host, ":") : NULL;
+    int r = main_cf_read_services(m, transport ?: "smtp", f);
+    bool sends = !transport || m->has_transport || strcmp(transport, "smtp") == 0;
+
+    m->transport = NULL;
+    if (r < 0)
+        return r;
+    if (!sends)
+        main_cf_find(m, "default_transport")->used = false;
+    return sends && host && *host ? add_relays(p, "default_transport", host, f)
+                                  : add_relays_of(p, "relayhost", f);
+}
+
+/* Where there is none, though something there may name one. */
+static int fail_without_relay(Postfix *p, Failure *f)
+{
+    static const char *const maps[] = {"transport_maps", "sender_dependent_relayhost_maps",
+        "sender_dependent_default_transport_maps"};
+    const MainCfParameter *relayhost = main_cf_find(&p->m, "relayhost");
+
+    if (relayhost && *relayhost->value)
+        return failure_set(f, -EBADMSG, ERROR_CONFIGURATION,
+            "%s:%u: relayhost = %.100s, which only Postfix can tell: write what `postconf -nx` "
+            "prints into a file, and name that",
+            relayhost->source, relayhost->line, relayhost->value);
+    for (size_t i = 0; i < ELEMENTSOF(maps); i++) {
+        const MainCfParameter *map = main_cf_find(&p->m, maps[i]);
+
+        if (map && *map->value)
+            return failure_set(f, -ENOENT, ERROR_CONFIGURATION,
+                "%s:%u: %s is not read, and relayhost names no relay: write the one that all mail "
+                "is to go to as relayhost into a copy of %s, and name that",
+                map->source, map->line, maps[i], p->m.path);
+    }
+    return 0;
 }
 
 /* ---- the machine ---- */
@@ -450,7 +428,7 @@ static void take_aliases(Postfix *p)
     bool has = false;
 
     while (tables && (table = main_cf_next(&rest))) {
-        const char *path = text_of(table);
+        const char *path = main_cf_text_of(table);
 
         if (path && !has)
             has = translation_aliases(&p->m.t, path);
@@ -478,49 +456,33 @@ static unsigned long seconds_of(const char *text, unsigned long unit)
     return *end ? 0 : n * unit;
 }
 
-static void take_time(Postfix *p, const char *name, const char *otherwise, const char *setting)
+static void take_time(Postfix *p, const char *name, TranslatedTime time)
 {
     _cleanup_free_
     char *value = main_cf_value(&p->m, name);
-    const char *text = value ?: otherwise;
-    unsigned long unit = strcmp(setting, "give_up_after") == 0 ? 86400 : 1;
-    unsigned long seconds = text ? seconds_of(text, unit) : 0;
-    char duration[32];
+    unsigned long unit = time == TRANSLATED_GIVE_UP_AFTER ? 86400 : 1;
 
-    if (!text)
-        return;
-    if (seconds == 0 || seconds > 30UL * 86400) {
-        translation_note(&p->m.t, "%s = %.40s is not taken: see retry.%s", name, text, setting);
-        return;
-    }
-    snprintf(duration, sizeof(duration), "%lus", seconds);
-    translation_retry(&p->m.t, setting, duration);
+    if (value)
+        translation_time(&p->m.t, time, seconds_of(value, unit), name, value);
 }
 
 /* Postfix's defaults, in seconds. */
-#define BACKOFF_MIN 300
-#define BACKOFF_MIN_TEXT "300s"
-#define BACKOFF_MAX 4000
-#define BACKOFF_MAX_TEXT "4000s"
+#define BACKOFF_MIN 300UL
+#define BACKOFF_MAX 4000UL
 
 /* One is nothing without the other, which has another default there; where that is beyond it, both
  * are the same. */
 static void take_times(Postfix *p)
 {
-    _cleanup_free_
-    char *first = main_cf_value(&p->m, "minimal_backoff_time");
-    _cleanup_free_
-    char *max = main_cf_value(&p->m, "maximal_backoff_time");
-    const char *first_default = !max                               ? NULL
-                                : seconds_of(max, 1) < BACKOFF_MIN ? max
-                                                                   : BACKOFF_MIN_TEXT;
-    const char *max_default = !first                               ? NULL
-                              : seconds_of(first, 1) > BACKOFF_MAX ? first
-                                                                   : BACKOFF_MAX_TEXT;
+    unsigned long *first = &p->m.t.times[TRANSLATED_FIRST], *max = &p->m.t.times[TRANSLATED_MAX];
 
-    take_time(p, "minimal_backoff_time", first_default, "first");
-    take_time(p, "maximal_backoff_time", max_default, "max");
-    take_time(p, "maximal_queue_lifetime", NULL, "give_up_after");
+    take_time(p, "minimal_backoff_time", TRANSLATED_FIRST);
+    take_time(p, "maximal_backoff_time", TRANSLATED_MAX);
+    take_time(p, "maximal_queue_lifetime", TRANSLATED_GIVE_UP_AFTER);
+    if (*first > 0 && *max == 0)
+        *max = MAX(*first, BACKOFF_MAX);
+    else if (*max > 0 && *first == 0)
+        *first = MIN(*max, BACKOFF_MIN);
 }
 
 static int take_all(Postfix *p, const char *path, Failure *f)
@@ -528,12 +490,13 @@ static int take_all(Postfix *p, const char *path, Failure *f)
     int r = main_cf_read(&p->m, path, f);
 
     if (r >= 0)
-        r = add_relays(p, "relayhost", f);
-    if (r >= 0 && p->m.t.n_relays > 0)
-        r = add_relays(p, "smtp_fallback_relay", f);
-    if (r < 0 || p->m.t.n_relays == 0)
-        return r;
-    r = take_origin(p, f);
+        r = take_transport(p, f);
+    if (r >= 0 && p->m.t.n_relays == 0)
+        return fail_without_relay(p, f);
+    if (r >= 0)
+        r = add_relays_of(p, "smtp_fallback_relay", f);
+    if (r >= 0)
+        r = take_origin(p, f);
     if (r < 0)
         return r;
     take_aliases(p);
@@ -550,5 +513,6 @@ int config_read_postfix(Translation *t, const char *path, Failure *f)
 
     main_cf_done(&p.m);
     *t = p.m.t;
+    t->source = path;
     return r;
 }

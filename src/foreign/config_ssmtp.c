@@ -1,4 +1,5 @@
-/* ssmtp.conf(5): lines of "Keyword=value", in any case. */
+/* ssmtp.conf(5): lines of "Keyword=value", in any case; and revaliases beside it, which says as
+ * whom users send. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 
 #include "base/errors.h"
 #include "base/macros.h"
+#include "base/text.h"
 #include "foreign/translation.h"
 
 /* Its values, which outlive the lines: the relay's name may stand behind the rest. */
@@ -35,6 +37,7 @@ static const char *const silent[] = {"UseTLSCert", "Debug", "MinUserId"};
 typedef struct Ssmtp {
     Translation t; /* first: lines are taken with it */
     char *values[KEY_MAX];
+    Buffer senders; /* the rules for them, as local.rewrite_from has them */
 } Ssmtp;
 
 static int take_line(Translation *t, char *line, Failure *f)
@@ -145,6 +148,55 @@ static void take_names(Ssmtp *s)
             "/etc/aliases does so for all users without a line of their own");
 }
 
+/* ---- revaliases ---- */
+
+static bool fits_rule(const char *text)
+{
+    return *text && !strpbrk(text, " \t\";*\\");
+}
+
+/* "account:address", "account:address:mailhub" */
+static int take_sender(Translation *t, char *line, _unused_ Failure *f)
+{
+    Ssmtp *s = (Ssmtp *)t;
+    char *mailhub = line, *account = strsep(&mailhub, ":");
+    char *address = mailhub ? text_trim(strsep(&mailhub, ":")) : NULL;
+
+    account = text_trim(account);
+    if (!address || !fits_rule(account) || !fits_rule(address) || !strchr(address, '@')) {
+        translation_note(t, "this line is not taken: see local.rewrite_from in outbox.conf(5)");
+        return 0;
+    }
+    if (buffer_appendf(&s->senders, "%s%s@*: %s", buffer_size(&s->senders) > 0 ? "; " : "", account,
+            address) < 0)
+        t->is_short = true;
+    if (mailhub && s->values[KEY_MAILHUB] &&
+        strcasecmp(text_trim(mailhub), s->values[KEY_MAILHUB]) != 0)
+        translation_note(
+            t, "the relay of %.40s alone is not taken: see routes in outbox.conf(5)", account);
+    return 0;
+}
+
+/* It stands beside ssmtp.conf. */
+static int take_senders(Ssmtp *s, const char *path, Failure *f)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_
+    char *senders = NULL;
+    int r = asprintf(&senders, "%.*srevaliases", slash ? (int)(slash - path) + 1 : 0, path);
+
+    if (r < 0) {
+        senders = NULL;
+        return failure_set_errno(f, -ENOMEM, "%s", path);
+    }
+    r = translation_read(&s->t, senders, take_sender, f);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (buffer_size(&s->senders) > 0 && buffer_append(&s->senders, "", 1) >= 0)
+        translation_local(&s->t, "rewrite_from", buffer_data(&s->senders));
+    return 0;
+}
+
 int config_read_ssmtp(Translation *t, const char *path, Failure *f)
 {
     Ssmtp s = {.t = *t};
@@ -152,6 +204,8 @@ int config_read_ssmtp(Translation *t, const char *path, Failure *f)
 
     if (r == -ENOENT)
         r = failure_set(f, r, ERROR_FILE, "%s is not there", path);
+    if (r >= 0)
+        r = take_senders(&s, path, f);
     if (r >= 0 && s.values[KEY_MAILHUB])
         r = take_mailhub(&s.t, s.values[KEY_MAILHUB], f);
     if (r >= 0 && s.t.n_relays > 0) {
@@ -164,6 +218,7 @@ int config_read_ssmtp(Translation *t, const char *path, Failure *f)
             explicit_bzero(s.values[i], strlen(s.values[i]));
         free(s.values[i]);
     }
+    buffer_done(&s.senders);
     *t = s.t;
     return r;
 }

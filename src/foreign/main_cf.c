@@ -2,8 +2,10 @@
 #include "foreign/main_cf.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/errors.h"
 #include "base/macros.h"
@@ -29,14 +31,27 @@ static const struct {
 
 /* ---- lines ---- */
 
-MainCfParameter *main_cf_find(MainCf *m, const char *name)
+void main_cf_speak_of(MainCf *m, const MainCfParameter *p)
+{
+    m->t.source = p->source;
+    m->t.line = p->line;
+}
+
+static MainCfParameter *find(MainCf *m, const char *name)
 {
     for (size_t i = 0; i < m->n; i++)
-        if (strcmp(m->all[i].name, name) == 0) {
-            m->t.line = m->all[i].line;
+        if (strcmp(m->all[i].name, name) == 0)
             return &m->all[i];
-        }
     return NULL;
+}
+
+MainCfParameter *main_cf_find(MainCf *m, const char *name)
+{
+    MainCfParameter *p = find(m, name);
+
+    if (p)
+        main_cf_speak_of(m, p);
+    return p;
 }
 
 void main_cf_pass_over(MainCf *m, const char *name)
@@ -47,56 +62,84 @@ void main_cf_pass_over(MainCf *m, const char *name)
         p->used = true;
 }
 
-static void wipe(char *text)
+void main_cf_wipe(char *text)
 {
     if (text)
         explicit_bzero(text, strlen(text));
     free(text);
 }
 
-/* The last line that sets a parameter holds. */
+/* What sets a parameter last holds. */
+int main_cf_set(MainCf *m, const char *name, const char *value, Failure *f)
+{
+    MainCfParameter *p = find(m, name);
+
+    if (!p && m->n == MAIN_CF_MAX)
+        return failure_set(f, -E2BIG, ERROR_CONFIGURATION, "%s: more than %d parameters",
+            m->t.source, MAIN_CF_MAX);
+    if (!p) {
+        p = &m->all[m->n++];
+        *p = (MainCfParameter){.name = strdup(name)};
+    }
+    main_cf_wipe(p->value);
+    p->value = strdup(value);
+    p->source = m->t.source;
+    p->line = m->t.line;
+    return p->name && p->value ? 0 : failure_set_errno(f, -ENOMEM, "%s", m->t.source);
+}
+
 static int take_line(Translation *t, char *line, Failure *f)
 {
-    MainCf *m = (MainCf *)t;
-    unsigned number = t->line;
-    char *value = strchr(line, '='), *name;
-    MainCfParameter *p;
+    char *value = strchr(line, '=');
 
     if (!value) {
         translation_note(t, "this line sets nothing, and is passed over");
         return 0;
     }
     *value++ = '\0';
-    name = text_trim(line);
-    p = main_cf_find(m, name);
-    t->line = number;
-    if (!p && m->n == MAIN_CF_MAX)
-        return failure_set(
-            f, -E2BIG, ERROR_CONFIGURATION, "%s: more than %d parameters", t->source, MAIN_CF_MAX);
-    if (!p) {
-        p = &m->all[m->n++];
-        *p = (MainCfParameter){.name = strdup(name)};
-    }
-    wipe(p->value);
-    p->value = strdup(text_trim(value));
-    p->line = number;
-    return p->name && p->value ? 0 : failure_set_errno(f, -ENOMEM, "%s", t->source);
+    return main_cf_set((MainCf *)t, text_trim(line), text_trim(value), f);
+}
+
+/* What a relative path of it begins with is not what it is for outboxd. */
+static int take_directory(MainCf *m)
+{
+    const char *slash = strrchr(m->path, '/');
+    _cleanup_free_
+    char *directory = slash ? strndup(m->path, (size_t)(slash - m->path)) : strdup(".");
+
+    if (!directory)
+        return -ENOMEM;
+    if (strcmp(slash ? slash + 1 : m->path, "main.cf") != 0)
+        return 0;
+    m->directory = *m->path == '/' ? TAKE_PTR(directory) : realpath(directory, NULL);
+    return m->directory || errno != ENOMEM ? 0 : -ENOMEM;
 }
 
 int main_cf_read(MainCf *m, const char *path, Failure *f)
 {
-    int r = translation_read_joined(&m->t, path, take_line, f);
+    struct stat st;
+    bool is_directory = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    int r = asprintf(&m->path, "%s%s", path, is_directory ? "/main.cf" : "");
 
-    return r == -ENOENT ? failure_set(f, r, ERROR_FILE, "%s is not there", path) : r;
+    if (r < 0)
+        m->path = NULL;
+    r = r < 0 ? -ENOMEM : take_directory(m);
+    if (r < 0)
+        return failure_set_errno(f, r, "%s", path);
+    r = translation_read_joined(&m->t, m->path, take_line, f);
+    return r == -ENOENT ? failure_set(f, r, ERROR_FILE, "%s is not there", m->path) : r;
 }
 
 void main_cf_done(MainCf *m)
 {
     for (size_t i = 0; i < m->n; i++) {
         free(m->all[i].name);
-        wipe(m->all[i].value);
+        main_cf_wipe(m->all[i].value);
     }
     m->n = 0;
+    free(m->directory);
+    free(m->path);
+    free(m->services);
 }
 
 /* ---- values ---- */
@@ -111,8 +154,10 @@ typedef struct Expansion {
 
 static int expand(Expansion *e, const char *text, unsigned depth);
 
-static const char *default_of(const char *name)
+static const char *default_of(const MainCf *m, const char *name)
 {
+    if (m->directory && strcmp(name, "config_directory") == 0)
+        return m->directory;
     for (size_t i = 0; i < ELEMENTSOF(defaults); i++)
         if (strcmp(defaults[i].name, name) == 0)
             return defaults[i].value;
@@ -127,7 +172,7 @@ static const char *find_text(Expansion *e, const char *name)
     if (p)
         p->used = true;
     if (p || strcmp(name, "mydomain") != 0)
-        return p ? p->value : default_of(name);
+        return p ? p->value : default_of(e->m, name);
     p = main_cf_find(e->m, "myhostname"); /* without its first label */
     host = p ? p->value : NULL;
     dot = host && !strchr(host, '$') ? strchr(host, '.') : NULL;
@@ -240,7 +285,7 @@ char *main_cf_value(MainCf *m, const char *name)
         return NULL;
     p->used = true;
     r = expand(&e, p->value, 0);
-    m->t.line = p->line;
+    main_cf_speak_of(m, p);
     return end_value(&e, name, r);
 }
 
@@ -258,4 +303,28 @@ char *main_cf_next(char **list)
     if (**list)
         *(*list)++ = '\0';
     return word;
+}
+
+const char *main_cf_text_of(const char *table)
+{
+    static const char *const types[] = {
+        "hash:", "lmdb:", "btree:", "cdb:", "texthash:", "dbm:", "sdbm:"};
+
+    table += text_starts_nocase(table, "proxy:") ? strlen("proxy:") : 0;
+    for (size_t i = 0; i < ELEMENTSOF(types); i++)
+        if (text_starts_nocase(table, types[i]))
+            return table + strlen(types[i]);
+    return *table == '/' ? table : NULL;
+}
+
+char *main_cf_unbrace(char *text)
+{
+    size_t n;
+
+    text = text_trim(text);
+    n = strlen(text);
+    if (n < 2 || *text != '{' || text[n - 1] != '}')
+        return text;
+    text[n - 1] = '\0';
+    return text_trim(text + 1);
 }

@@ -50,6 +50,8 @@ static const struct {
     {"smtpd_milters", "no mail is filtered, or signed, here"},
     {"non_smtpd_milters", "no mail is filtered, or signed, here"},
     {"always_bcc", "nobody gets a copy of all mail here"},
+    {"virtual_mailbox_domains",
+        "mail to these domains stayed on this machine; here it goes to the relay"},
 };
 
 static bool is_silent(const char *name)
@@ -71,14 +73,20 @@ static void tell(MainCf *m, const MainCfParameter *p)
         translation_note(&m->t, "%s has no match here", p->name);
 }
 
+#define OTHER_HOSTS                                                                            \
+    "Postfix took mail of other hosts; outbox takes that of those that spool.submit_networks " \
+    "names (outbox.conf(5))"
+
 /* Those of which a value may matter, and a usual one does not. */
 static const struct {
     const char *name, *words, *note;
 } places[] = {
     {"mydestination", "localhost localhost.$mydomain localhost.localdomain $myhostname",
         "mail to the domains of mydestination stayed on this machine; here it goes to the relay"},
-    {"inet_interfaces", "loopback-only localhost 127.0.0.1 ::1 [::1]",
-        "Postfix took mail of other hosts; outbox takes none"},
+    {"inet_interfaces", "loopback-only localhost 127.0.0.1 ::1 [::1]", OTHER_HOSTS},
+    {"mynetworks",
+        "127.0.0.0/8 127.0.0.1 127.0.0.1/8 127.0.0.1/32 [::1] [::1]/128 [::ffff:127.0.0.0]/104",
+        OTHER_HOSTS},
 };
 
 static bool has_word(const char *words, const char *word)
@@ -109,10 +117,13 @@ static void tell_place(MainCf *m, size_t place)
 
 void main_cf_tell_rest(MainCf *m)
 {
+    bool listens = main_cf_find(m, "inet_interfaces");
+
     for (size_t i = 0; i < ELEMENTSOF(places); i++)
-        tell_place(m, i);
+        if (!listens || strcmp(places[i].name, "mynetworks") != 0) /* else that says it all */
+            tell_place(m, i);
     for (size_t i = 0; i < m->n; i++) {
-        m->t.line = m->all[i].line;
+        main_cf_speak_of(m, &m->all[i]);
         if (!m->all[i].used && *m->all[i].value)
             tell(m, &m->all[i]);
     }

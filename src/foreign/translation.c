@@ -52,8 +52,8 @@ static TranslatedRelay *last_relay(Translation *t)
     return &t->relays[t->n_relays - 1];
 }
 
-/* What was said before counts no more. */
-static void forget(Buffer *settings, const char *name)
+/* The line that sets it, of *ret_n bytes with its end; NULL: there is none. */
+static char *find_setting(const Buffer *settings, const char *name, size_t *ret_n)
 {
     char start[64], *at, *end;
 
@@ -63,13 +63,50 @@ static void forget(Buffer *settings, const char *name)
 
         end = at < stop ? memchr(at, '\n', (size_t)(stop - at)) : NULL;
         if (!end)
-            return;
-        end++;
-        if ((size_t)(end - at) > strlen(start) && memcmp(at, start, strlen(start)) == 0) {
-            memmove(at, end, (size_t)(stop - end));
-            buffer_truncate(settings, buffer_size(settings) - (size_t)(end - at));
-            return;
-        }
+            return NULL;
+        *ret_n = (size_t)(++end - at);
+        if (*ret_n > strlen(start) && memcmp(at, start, strlen(start)) == 0)
+            return at;
+    }
+    return NULL;
+}
+
+/* What was said before counts no more. */
+static void forget(Buffer *settings, const char *name)
+{
+    char *start = (char *)(uintptr_t)buffer_data(settings);
+    size_t n, size = buffer_size(settings);
+    char *at = find_setting(settings, name, &n);
+
+    if (!at)
+        return;
+    memmove(at, at + n, size - (size_t)(at - start) - n);
+    buffer_truncate(settings, size - n);
+}
+
+static bool have_same(const TranslatedRelay *a, const TranslatedRelay *b, const char *name)
+{
+    size_t n, m;
+    const char *of_a = find_setting(&a->settings, name, &n);
+    const char *of_b = find_setting(&b->settings, name, &m);
+
+    return of_a && of_b ? n == m && memcmp(of_a, of_b, n) == 0 : !of_a && !of_b;
+}
+
+void translation_name_relays(Translation *t)
+{
+    for (size_t i = 1; i < t->n_relays; i++) {
+        TranslatedRelay *relay = &t->relays[i];
+        char name[300];
+        size_t number = 1;
+
+        for (size_t j = 0; j < i; j++)
+            number +=
+                have_same(&t->relays[j], relay, "host") && have_same(&t->relays[j], relay, "port");
+        if (number == 1 || !relay->host)
+            continue;
+        snprintf(name, sizeof(name), "%.250s-%zu", relay->host, number);
+        write_text(t, &relay->settings, 8, "name", name);
     }
 }
 
@@ -107,9 +144,56 @@ void translation_local(Translation *t, const char *name, const char *value)
     write_text(t, &t->local, 4, name, value);
 }
 
-void translation_retry(Translation *t, const char *name, const char *value)
+void translation_relay_crl(Translation *t, const char *path)
 {
-    write_text(t, &t->retry, 4, name, value);
+    translation_relay_text(t, "tls_crl_file", path);
+    translation_relay_text(t, "tls_check_crl", "try");
+}
+
+void translation_relay_unverified(Translation *t)
+{
+    forget(&last_relay(t)->settings, "tls_crl_file");
+    forget(&last_relay(t)->settings, "tls_check_crl");
+    translation_relay_word(t, "tls_verify", "false");
+}
+
+/* What outbox has where they are not set, in seconds. */
+#define FIRST_DEFAULT 60
+#define MAX_DEFAULT 3600
+
+static const struct {
+    const char *name;
+    unsigned long days; /* at most */
+} times[] = {
+    [TRANSLATED_FIRST] = {"first", 30},
+    [TRANSLATED_MAX] = {"max", 30},
+    [TRANSLATED_GIVE_UP_AFTER] = {"give_up_after", 3650},
+};
+
+void translation_time(
+    Translation *t, TranslatedTime time, unsigned long seconds, const char *what, const char *text)
+{
+    if (seconds == 0 || seconds > times[time].days * 86400)
+        translation_note(t, "%s = %.40s is not taken: see retry.%s", what, text, times[time].name);
+    else
+        t->times[time] = seconds;
+}
+
+void translation_write_retry(Translation *t, Buffer *out)
+{
+    unsigned long *first = &t->times[TRANSLATED_FIRST], *max = &t->times[TRANSLATED_MAX];
+    bool any = false;
+
+    if ((*first ?: FIRST_DEFAULT) > (*max ?: MAX_DEFAULT))
+        *(*first > 0 ? max : first) = *first > 0 ? *first : *max;
+    for (size_t i = 0; i < TRANSLATED_TIMES; i++) {
+        if (t->times[i] == 0)
+            continue;
+        keep(t, any ? 0 : buffer_append_string(out, "\nretry = {\n"));
+        keep(t, buffer_appendf(out, "    %s = \"%lus\";\n", times[i].name, t->times[i]));
+        any = true;
+    }
+    keep(t, any ? buffer_append_string(out, "};\n") : 0);
 }
 
 bool translation_aliases(Translation *t, const char *path)
@@ -183,7 +267,6 @@ void translation_done(Translation *t)
         buffer_done(&relay->settings);
     }
     buffer_done(&t->local);
-    buffer_done(&t->retry);
     buffer_done(&t->notes);
 }
 

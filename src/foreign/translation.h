@@ -16,13 +16,22 @@ typedef struct TranslatedRelay {
     char *secret; /* NULL: none */
 } TranslatedRelay;
 
+/* Of the section retry. */
+typedef enum TranslatedTime {
+    TRANSLATED_FIRST,
+    TRANSLATED_MAX,
+    TRANSLATED_GIVE_UP_AFTER,
+    TRANSLATED_TIMES,
+} TranslatedTime;
+
 typedef struct Translation {
     const char *source;  /* what is read now: for notes and failures */
     unsigned line;       /* of it; 0: the whole */
     const char *account; /* msmtp's that is wanted; NULL: the default one */
     TranslatedRelay relays[TRANSLATED_RELAYS_MAX];
     size_t n_relays;
-    Buffer local, retry, notes;
+    unsigned long times[TRANSLATED_TIMES]; /* seconds; 0: not set */
+    Buffer local, notes;
     bool is_short;  /* of memory */
     bool is_silent; /* nothing is noted: it has been */
 } Translation;
@@ -36,9 +45,25 @@ void translation_relay_word(Translation *t, const char *name, const char *value)
 void translation_port(Translation *t, const char *value);
 void translation_relay_secret(Translation *t, const char *secret);
 
+/* A file of revoked certificates, which is to be looked into. */
+void translation_relay_crl(Translation *t, const char *path);
+
+/* Any certificate of the last relay's is taken, also one that such a file has. */
+void translation_relay_unverified(Translation *t);
+
+/* Of relays at the same host and port each gets a name of its own. */
+void translation_name_relays(Translation *t);
+
 /* A setting of another section. */
 void translation_local(Translation *t, const char *name, const char *value);
-void translation_retry(Translation *t, const char *name, const char *value);
+
+/* Sets that time, to be written by translation_write_retry(). Where it cannot be so long, or is 0,
+ * that is noted of `what`, whose value is `text`. */
+void translation_time(
+    Translation *t, TranslatedTime time, unsigned long seconds, const char *what, const char *text);
+
+/* The section retry, in which no wait is longer than the longest. */
+void translation_write_retry(Translation *t, Buffer *out);
 
 /* local.aliases, where there is such a file: whether there is. */
 bool translation_aliases(Translation *t, const char *path);

@@ -414,7 +414,10 @@ static void tell_sum(const Export *export)
         export->n == 1 ? "" : "s");
     if (export->left > 0)
         fprintf(to, ", %zu left out", export->left);
-    fputs(export->n > 0 ? "; they are in the queue as well, and sent from there\n" : "\n", to);
+    if (export->n > 0)
+        fprintf(to, "; %s in the queue as well, and sent from there",
+            export->n == 1 ? "it is" : "they are");
+    fputc('\n', to);
 }
 
 static void tell_early(const Export *export)

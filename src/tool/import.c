@@ -63,19 +63,21 @@ static void refuse(Import *import, const char *name, const Failure *f)
     tell(import, name, NULL, failure_text(f));
 }
 
-static void tell_sum(const Import *import)
+static void tell_sum(const Import *import, ForeignFormat format)
 {
+    const char *what = import->n == 1 ? "it" : "them";
+
     if (import->array)
         return;
     printf("%zu message%s %s", import->n, import->n == 1 ? "" : "s",
         import->dry ? "would be imported" : "imported");
     if (import->n_left > 0)
         printf(", %zu left", import->n_left);
-    fputs(import->n == 0 || import->dry || import->removes
-              ? "\n"
-              : "; they are in the other queue as well, and --remove would have removed them "
-                "there: who runs that system again sends them twice\n",
-        stdout);
+    if (import->n > 0 && !import->dry && !import->removes && format != FOREIGN_BSMTP)
+        printf("; %s in the other queue as well, and --remove would have removed %s there: who "
+               "runs that system again sends %s twice",
+            import->n == 1 ? "it is" : "they are", what, what);
+    putchar('\n');
 }
 
 /* ---- importing ---- */
@@ -247,7 +249,7 @@ static int run(Import *import, const Command *command, char **arguments)
         return tool_fail_memory();
     for (char **path = arguments + 1; *path; path++)
         import_queue(import, format, *path);
-    tell_sum(import);
+    tell_sum(import, format);
     if (import->array && json_print(import->array) != EX_OK)
         return EX_OSERR;
     return import->status;

@@ -28,29 +28,58 @@ static int wrong_system(const Command *command, const char *name)
         name ?: "none was named, which is", name ? " is" : "", names);
 }
 
-/* What is there already stays: it may be the password of another relay. */
-static int write_secret(const char *directory, const ForeignSecret *secret, Failure *f)
+static int fill_secret(int fd, const char *path, const char *text, Failure *f)
 {
     const struct passwd *user = geteuid() == 0 ? getpwnam(USER) : NULL;
-    _cleanup_close_ int fd = -1;
-    char path[4096];
     int r;
 
-    snprintf(path, sizeof(path), "%s/%s", directory, secret->file);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return failure_set(f, -EEXIST, ERROR_FILE,
-            "%s is there already, and stays: remove it, or name another directory", path);
-    if (fd < 0)
-        return failure_set_errno(f, -errno, "%s: the password cannot be written", path);
     if (user && fchown(fd, user->pw_uid, 0) < 0)
         return failure_set_errno(f, -errno, "%s: it cannot be given to user " USER, path);
-    r = file_write_all(fd, secret->text, strlen(secret->text));
+    r = file_write_all(fd, text, strlen(text));
     if (r >= 0)
         r = file_write_all(fd, "\n", 1);
     if (r < 0 || fsync(fd) < 0)
         return failure_set_errno(f, r < 0 ? r : -errno, "%s: the password cannot be written", path);
     return 0;
+}
+
+/* What is there already stays: it may be the password of another relay. */
+static int write_secret(
+    int directory_fd, const char *directory, const ForeignSecret *secret, Failure *f)
+{
+    _cleanup_close_ int fd = -1;
+    char path[4096];
+    int r;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, secret->file);
+    fd = openat(
+        directory_fd, secret->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return failure_set(f, -EEXIST, ERROR_FILE,
+            "%s is there already, and stays: remove it, or name another directory", path);
+    if (fd < 0)
+        return failure_set_errno(f, -errno, "%s: the password cannot be written", path);
+    r = fill_secret(fd, path, secret->text, f);
+    if (r < 0)
+        (void)unlinkat(directory_fd, secret->file, 0);
+    return r;
+}
+
+/* All of them or none, so that who has mended what was in the way can do it again. */
+static int write_secrets(const char *directory, const ForeignConfig *config, Failure *f)
+{
+    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    size_t n = 0;
+    int r = fd < 0 ? failure_set_errno(f, -errno, "%s: no password can be written there", directory)
+                   : 0;
+
+    while (r >= 0 && n < config->n_secrets) {
+        r = write_secret(fd, directory, &config->secrets[n], f);
+        n += r >= 0;
+    }
+    while (r < 0 && n-- > 0)
+        (void)unlinkat(fd, config->secrets[n].file, 0);
+    return r;
 }
 
 static void tell_secrets(const ForeignConfig *config)
@@ -70,8 +99,8 @@ static int print(ForeignSystem system, const char *path, const char *account, co
     int r =
         foreign_config_load(system, path, account, secrets ?: SYSCONFDIR "/outbox", &config, &f);
 
-    for (size_t i = 0; r >= 0 && secrets && i < config.n_secrets; i++)
-        r = write_secret(secrets, &config.secrets[i], &f);
+    if (r >= 0 && secrets && config.n_secrets > 0)
+        r = write_secrets(secrets, &config, &f);
     if (r >= 0) {
         fwrite(buffer_data(&config.text), 1, buffer_size(&config.text), stdout);
         if (!secrets)

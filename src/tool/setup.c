@@ -385,24 +385,35 @@ static int refuse_edited(Setup *s)
 
 /* ---- and then ---- */
 
+static void tell_how_to_start(const Setup *s, long daemon)
+{
+    if (daemon > 0 && (s->done.wrote_config || s->done.wrote_secret))
+        printf("outboxd runs already: `kill -HUP %ld` has it read what was written\n", daemon);
+    else if (daemon > 0)
+        printf("outboxd runs already, as process %ld\n", daemon);
+    else if (!s->place.is_default) {
+        fputs("start the daemon with: outboxd --config ", stdout);
+        (void)terminal_print(stdout, s->place.config, SHOWN_MAX);
+        putchar('\n');
+    } else
+        puts("start the daemon with: systemctl enable --now outboxd");
+}
+
 static int start(Setup *s)
 {
     _cleanup_failure_ Failure f = {0};
     int r = s->choice.no_start ? 0 : setup_start(&s->place, &s->done, &f);
+    long daemon = r == 0 ? setup_find_daemon(&s->place) : 0;
 
-    note(s, "daemon", json_text(s->done.daemon));
+    note(s, "daemon", json_text(daemon > 0 ? "running" : s->done.daemon));
     if (r == -ENOMEM)
         return tool_fail_memory();
     if (r < 0)
         return tool_fail_about("the daemon", &f);
     if (!s->json && r > 0)
         printf("outboxd.service: %s, and enabled\n", s->done.daemon);
-    else if (!s->json && !s->place.is_default) {
-        fputs("start the daemon with: outboxd --config ", stdout);
-        (void)terminal_print(stdout, s->place.config, SHOWN_MAX);
-        putchar('\n');
-    } else if (!s->json)
-        puts("start the daemon with: systemctl enable --now outboxd");
+    else if (!s->json)
+        tell_how_to_start(s, daemon);
     return DONE;
 }
 

@@ -26,8 +26,8 @@ static int take_provider(SetupAnswers *a, const SetupProvider *provider)
 
 int setup_find(SetupAnswers *answers, const char *address, Failure *f)
 {
-    const char *domain = address_domain(address);
-    const SetupProvider *provider = setup_provider_of_domain(domain);
+    const SetupProvider *provider;
+    const char *domain;
     _cleanup_free_
     char *ascii = NULL;
     SrvRecord record;
@@ -35,6 +35,8 @@ int setup_find(SetupAnswers *answers, const char *address, Failure *f)
 
     if (r < 0)
         return r;
+    domain = address_domain(answers->address); /* `address` may have been that, which is freed */
+    provider = setup_provider_of_domain(domain);
     if (provider)
         return take_provider(answers, provider);
     r = domain_to_ascii(domain, &ascii);

@@ -5,6 +5,8 @@
 
 #include "base/errors.h"
 #include "settings/command.h"
+#include "settings/load.h"
+#include "spool/presence.h"
 #include "tool/check_unit.h"
 #include "tool/setup.h"
 
@@ -49,4 +51,16 @@ int setup_start(const SetupPlace *place, SetupDone *done, Failure *f)
                           : done->wrote_config || done->wrote_secret ? "reloaded"
                                                                      : "running");
     return done->daemon ? 1 : -ENOMEM;
+}
+
+long setup_find_daemon(const SetupPlace *place)
+{
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_(spool_free_p) Spool *spool = NULL;
+    _cleanup_failure_ Failure f = {0};
+
+    if (config_load(place->config, NULL, &config, &f) < 0 || config->spool.database ||
+        spool_open_to_read(config->spool.directory, &spool, &f) < 0)
+        return 0;
+    return presence_find_process(spool);
 }

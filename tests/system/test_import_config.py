@@ -147,7 +147,7 @@ smtp_sasl_password_maps =
     hash:TABLE
 smtp_sasl_mechanism_filter = LOGIN
 smtp_tls_security_level = verify
-smtp_tls_CAfile = ${config_directory}/../ssl/certs/ca-certificates.crt
+smtp_tls_CAfile = ${config_directory}/ca.pem
 smtp_generic_maps = hash:/etc/postfix/generic
 smtp_helo_name = mail.$mydomain
 smtp_bind_address = $nowhere
@@ -173,10 +173,11 @@ odd = 1
                                           "[smtp.example.net]:587 you:other\n[2001:db8::1]:2525\n  six:6\n")
         aliases = self.write("aliases", "root: me@example.org\n")
         name = self.write("mailname", "vm.example.org\n")
+        authorities = self.write("ca.pem", "")
         text, made = self.take_postfix(self.POSTFIX, TABLE=table, ALIASES=aliases, NAME=name)
         first, second, third = made["relays"]
         self.assert_relay(first, host="smtp.example.net", port=587, tls="starttls", user="me", auth="login",
-                          tls_ca_file="/etc/postfix/../ssl/certs/ca-certificates.crt", hello="mail.example.org",
+                          tls_ca_file=str(authorities), hello="mail.example.org",
                           ip_version=0, connections=5, password_file=f"{self.secrets}/password")
         self.assert_relay(second, host="2001:db8::1", port=2525, user="six", password_file=f"{self.secrets}/password-2")
         self.assert_relay(third, host="other.example", port=25, user=None, tls="starttls")
@@ -220,13 +221,13 @@ odd = 1
         """A password that could have gone in clear does not; tables of other types and loops are told."""
         text, made = self.take_postfix(
             "relayhost = h.example:smtps\nsmtp_tls_security_level = may\nsmtp_sasl_auth_enable = yes\n"
-            "smtp_sasl_password_maps = mysql:/x inline:{ {h.example=me:secret} } static:{me:se cret}\n"
+            "smtp_sasl_password_maps = mysql:/x pcre:/y static:{me:se cret}\n"
             "a = $b\nb = ${a}$a\nmyorigin = $a\ntransport_maps = hash:/x\nsmtpd_milters = unix:/y\n")
         self.assert_relay(made["relays"][0], tls="starttls", port=465, user="me")
         self.assertEqual(self.secret(), "se cret\n")
         self.assertNotIn("cret}", text)
         notes = text.replace("\n# ", " ")
-        for note in ("in clear", "a table of type mysql", "a table of type inline", "myorigin is not taken",
+        for note in ("in clear", "a table of type mysql", "a table of type pcre", "myorigin is not taken",
                      "transport_maps is not taken", "smtpd_milters is not taken"):
             self.assertIn(note, notes)
         self.assertIn("names no relay", self.take("postfix", self.write("main.cf", "relayhost =\n"), status=78))
@@ -272,9 +273,165 @@ odd = 1
             self.assertIn(words, done.stderr)
             self.assertEqual(done.returncode, status, done.stderr)
 
+    def assert_passes(self, *arguments):
+        """What is made of it, and that outboxd takes it as it is."""
+        for secret in self.secrets.iterdir():
+            secret.unlink()
+        text, made = self.take(*arguments)
+        check = subprocess.run([lab.program("outboxd"), "--check", "--config", self.other / "made.conf",
+                                "--set", f"spool.directory={self.queue.path}"],
+                               capture_output=True, check=False, text=True)
+        self.assertEqual(check.returncode, 0, text + check.stdout + check.stderr)
+        return text.replace("\n# ", " "), made
+
     def test_what_is_made_passes_the_check(self):
         path = self.write("ssmtp.conf", "mailhub=mail.lab.test:587\nUseSTARTTLS=YES\nAuthUser=me\nAuthPass=x\n")
-        done = lab.outbox("import-config", "--secrets", self.secrets, "ssmtp", path)
-        made = pathlib.Path(self.write("made.conf", done.stdout.decode()))
-        check = subprocess.run([lab.program("outboxd"), "--check", "--config", made, "--set", f"spool.directory={self.queue.path}"], capture_output=True, check=False, text=True)
-        self.assertEqual(check.returncode, 0, check.stdout + check.stderr)
+        self.assert_passes("ssmtp", path)
+
+    def test_levels_of_postfix_pass_the_check(self):
+        for level, dane in (("none", "off"), ("may", "off"), ("encrypt", "off"), ("dane", "try"), ("dane-only", "require"),
+                            ("fingerprint", "off"), ("verify", "off"), ("secure", "off")):
+            with self.subTest(level=level):
+                _, made = self.assert_passes("postfix", self.write(
+                    "main.cf", f"relayhost = [mail.lab.test]:587\nsmtp_tls_security_level = {level}\n"))
+                self.assertEqual(made["relays"][0]["tls_dane"], dane)
+
+    def test_one_host_twice(self):
+        self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\nmail.lab.test smtp --port=26\n"
+                              "mail.lab.test smtp --user=b --pass=2 --starttls\n")
+        _, made = self.assert_passes("nullmailer", self.other)
+        self.assertEqual([relay["name"] for relay in made["relays"]],
+                         ["mail.lab.test:25", "mail.lab.test:26", "mail.lab.test-2"])
+
+    def test_times_pass_the_check(self):
+        """Where one is beyond the other, be that the one of another default."""
+        postfix = "relayhost = [mail.lab.test]\n"
+        for text, first, longest in ((f"{postfix}minimal_backoff_time = 10m\nmaximal_backoff_time = 5m\n", "10m", "10m"),
+                                     (f"{postfix}minimal_backoff_time = 6h\n", "6h", "6h"),
+                                     (f"{postfix}maximal_backoff_time = 30s\n", "30s", "30s")):
+            _, made = self.assert_passes("postfix", self.write("main.cf", text))
+            self.assertEqual((made["retry"]["first"], made["retry"]["max"]), (first, longest))
+        self.write("remotes", "mail.lab.test\n")
+        for name, value in (("pausetime", "7200"), ("maxpause", "30")):
+            self.write(name, f"{value}\n")
+            self.assert_passes("nullmailer", self.other)
+            (self.other / name).unlink()
+        self.write("queuelifetime", "7d\n")
+        self.write("sendtimeout", "90\n")
+        text, _ = self.assert_passes("nullmailer", self.other)
+        self.assertIn("queuelifetime = 7d is not taken: see retry.give_up_after", text)
+        self.assertIn("sendtimeout = 90 has no match here; see timeout", text)
+
+    def test_revoked_certificates(self):
+        text = f"account default\nhost mail.lab.test\ntls on\ntls_crl_file {self.write('crl.pem', '')}\n"
+        _, made = self.take("msmtp", self.write("msmtprc", text))
+        self.assertEqual(made["relays"][0]["tls_check_crl"], "try")
+        _, made = self.assert_passes("msmtp", self.write("msmtprc", f"{text}tls_certcheck off\n"))
+        self.assertEqual(made["relays"][0]["tls_check_crl"], "off")
+
+    def test_login_that_msmtp_did_not_use(self):
+        text, made = self.assert_passes("msmtp", self.write("msmtprc", "account default\nhost mail.lab.test\ntls on\n"
+                                                            "user me\npassword secret\n"))
+        self.assertIsNone(made["relays"][0]["user"])
+        self.assertIn("msmtp used them with auth alone", text)
+        self.assertNotIn("secret", text)
+
+    def test_senders_of_ssmtp(self):
+        self.write("revaliases", "# who sends as whom\nroot:me@lab.test:mail.lab.test:587\n"
+                                 "www-data:shop@lab.test:other.lab.test\nodd\n")
+        text, made = self.assert_passes("ssmtp", self.write("ssmtp.conf", "mailhub=mail.lab.test:587\n"))
+        self.assertEqual(made["local"]["rewrite_from"], "root@*: me@lab.test; www-data@*: shop@lab.test")
+        self.assertIn("revaliases:3: the relay of www-data alone is not taken", text)
+        self.assertIn("revaliases:4: this line is not taken", text)
+        self.assertNotIn("the relay of root", text)
+
+    LOGIN = ("relayhost = [mail.lab.test]:587\nsmtp_tls_security_level = secure\nsmtp_sasl_auth_enable = yes\n"
+             "smtp_sasl_password_maps = {}\n")
+
+    def test_logins_of_postfix(self):
+        """Where there is none for the relay, that is told: it would go without a word."""
+        table = self.write("sasl_passwd", "[mail.lab.test] me:no\nmail.lab.test:587 me:no\n")
+        for maps in ("", f"hash:{table}", "mysql:/x", f"texthash:{self.other}/gone", "static::no", "inline:{}"):
+            text, made = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+            self.assertIsNone(made["relays"][0]["user"])
+            self.assertRegex(text, r"no login for \[mail.lab.test\]:587 is found|has no user, and is not taken")
+        for maps, secret in (("inline:{ [mail.lab.test]:587=me:s:1 }", "s:1"),
+                             ("inline:{ other=x:y, { [mail.lab.test]:587 = me:two words } }", "two words"),
+                             ("proxy:static:me:3", "3")):
+            text, made = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+            self.assertEqual((made["relays"][0]["user"], self.secret()), ("me", f"{secret}\n"))
+            self.assertNotIn("no login", text)
+
+    def test_text_of_logins_is_gone(self):
+        """What postmap has made of it has a way back."""
+        maps = f"hash:{self.other}/sasl_passwd"
+        text, _ = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+        self.assertNotIn("postmap", text)
+        self.write("sasl_passwd.db", "")
+        text, _ = self.assert_passes("postfix", self.write("main.cf", self.LOGIN.format(maps)))
+        self.assertIn(f"`umask 077; postmap -s {maps} > {self.other}/sasl_passwd` writes it anew", text)
+
+    def test_instance_of_postfix(self):
+        """$config_directory is where the main.cf is that is read, by whichever name."""
+        self.write("sasl_passwd", "[mail.lab.test]:587 me:own\n")
+        self.write("main.cf", self.LOGIN.format("texthash:$config_directory/sasl_passwd"))
+        for path in (self.other, self.other / "main.cf"):
+            self.assert_passes("postfix", path)
+            self.assertEqual(self.secret(), "own\n")
+        self.assertIn("main.cf is not there", self.take("postfix", self.secrets, status=66))
+
+    def test_services_of_postfix(self):
+        """What master.cf sets for the client that mail goes out by holds; what it sets for others is told."""
+        main = "relayhost = [mail.lab.test]:465\nsmtp_tls_security_level = may\n"
+        master = ("# service type ...\nsmtp inet n - y - - smtpd -o smtpd_tls_wrappermode=no\n"
+                  "smtp unix - - y - - smtp\n  -o smtp_sasl_auth_enable=yes\n"
+                  "  -o { smtp_sasl_password_maps = static:me:secret }\n"
+                  "relay unix - - y - - smtp -o syslog_name=postfix/$service_name -o smtp_fallback_relay=\n"
+                  "smtps unix - - y - - /usr/lib/postfix/smtp -osmtp_tls_wrappermode=yes\n")
+        self.write("master.cf", master)
+        text, made = self.assert_passes("postfix", self.write("main.cf", main))
+        self.assert_relay(made["relays"][0], user="me", tls="starttls")
+        self.assertIn("master.cf:7: what is set for the service smtps alone is not taken", text)
+        self.assertNotIn("service relay", text)
+        self.assertNotIn("secret", text)
+        text, made = self.assert_passes("postfix", self.write("main.cf", f"{main}default_transport = smtps\n"))
+        self.assert_relay(made["relays"][0], user=None, tls="implicit")
+        self.assertIn("the service smtp alone is not taken", text)
+        self.assertNotIn("default_transport", text)
+
+    def test_where_postfix_sends(self):
+        _, made = self.assert_passes("postfix", self.write("main.cf", "default_transport = smtp:[mail.lab.test]:587\n"))
+        self.assert_relay(made["relays"][0], host="mail.lab.test", port=587)
+        text, _ = self.assert_passes("postfix", self.write(
+            "main.cf", "default_transport = error\nrelayhost = [mail.lab.test]\ninet_interfaces = all\n"))
+        self.assertIn("default_transport is not taken", text)
+        self.assertIn("spool.submit_networks", text)
+        for text, words in (("relayhost = ${{a} == {a} ? {h} : {i}}\n", "main.cf:1: relayhost = .*`postconf -nx`"),
+                            ("transport_maps = hash:/x\n", "main.cf:1: transport_maps is not read"),
+                            ("transport_maps =\n", "names no relay: outbox")):
+            self.assertRegex(self.take("postfix", self.write("main.cf", text), status=78), words)
+
+    def test_what_postfix_kept_here(self):
+        text, _ = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test]\n"
+                                     "virtual_mailbox_domains = own.test\nvirtual_mailbox_base = /srv\n"
+                                     "mynetworks = 127.0.0.0/8 192.0.2.0/24\n"))
+        self.assertIn("virtual_mailbox_domains is not taken: mail to these domains stayed on this machine", text)
+        self.assertIn("main.cf:4: Postfix took mail of other hosts", text)
+        self.assertEqual(text.count("main.cf:"), 2)
+        text, _ = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test]\n"
+                                     "mynetworks = 192.0.2.0/24\ninet_interfaces = loopback-only\n"))
+        self.assertNotIn("main.cf:", text)
+
+    def test_mechanisms_that_show_the_password(self):
+        login = self.LOGIN.format("static:me:x") + "smtp_sasl_security_options = noanonymous, noplaintext\n"
+        text, _ = self.assert_passes("postfix", self.write("main.cf", login))
+        self.assertIn("main.cf:5: noplaintext is not taken", text)
+        text, _ = self.assert_passes("postfix", self.write(
+            "main.cf", f"{login}smtp_sasl_tls_security_options = noanonymous\n"))
+        self.assertNotIn("noplaintext", text)
+
+    def test_all_secrets_or_none(self):
+        self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\nb.lab.test smtp --user=b --pass=2 --starttls\n")
+        (self.secrets / "password-2").touch()
+        self.assertIn("password-2 is there already", self.take("nullmailer", self.other, status=66))
+        self.assertEqual([path.name for path in self.secrets.iterdir()], ["password-2"])

@@ -102,10 +102,16 @@ class Servers(SetupTest):
         self.start_again()
         ann = self.address()
         said = self.run_setup(server.port["smtp"], "--test-to", ann)
+        self.assertRegex(said, r"outboxd runs already, as process \d+\n")
+        self.assertNotIn("start the daemon", said)
         self.assertRegex(said, f"test message [^ ]+ to {ann}: delivered")
         self.wait_copies(1, ann)
         said = self.run_setup(server.port["smtp"], "--test-to", "refused@lab.test", status=69)
         self.assertRegex(said, "test message [^ ]+ to refused@lab.test: failed: .*550 no such user here")
+        self.assertRegex(self.run_setup(server.port["smtp"], "--root", ann),
+                         r"outboxd runs already: `kill -HUP \d+` has it read what was written\n")
+        made = json.loads(self.outbox(*self.arguments(server.port["smtp"], "--root", ann, "--yes", "--json")))
+        self.assertEqual((made["changed"], made["daemon"]), (False, "running"))
 
     def test_json(self):
         done = self.outbox(*self.arguments(self.exim().port["smtp"], "--yes", "--json", "--test-to", "a@lab.test"))

@@ -280,6 +280,12 @@ class Found(AskedTest):
             self.assertNotIn("\x1b", done.stderr)
             self.assertFalse(self.configuration.exists())
 
+    def test_no_record(self):
+        done = self.find("--yes", "me@own.test")
+        self.assertEqual(done.returncode, 75, done.stderr)
+        self.assertIn("own.test does not say where its mail is submitted: it has no record _submissions._tcp.own.test "
+                      "nor _submission._tcp.own.test", done.stderr)
+
     def test_no_answer(self):
         self.names.records = None
         done = self.find("--yes", "me@own.test")
@@ -288,27 +294,30 @@ class Found(AskedTest):
 
 
 class NameServer:
-    """Gives those of `records`, (service, priority, weight, port, target), that are asked for; None: it fails; bytes as
-    they are."""
+    """Gives those of `records`, (service, priority, weight, port, target), that are asked for of `domain`; None: it
+    fails; bytes as they are."""
 
-    def __init__(self, address):
-        self.address, self.records = address, []
+    def __init__(self, address, domain=b"own.test"):
+        self.address, self.domain, self.records = address, domain, []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
+    @staticmethod
+    def _name(text):
+        return b"".join(bytes([len(label)]) + label for label in text.split(b".") if label) + b"\0"
+
     def _answer(self, query):
         question = query[12:query.index(b"\0", 12) + 5]
         if isinstance(self.records, bytes):
             return query[:2] + self.records
-        asked = question[1:1 + question[0]] if question[-4:-2] == b"\0\x21" else None
-        found = [one for one in self.records or [] if asked == one[0]]
+        found = [one for one in self.records or []
+                 if question == self._name(one[0] + b"._tcp." + self.domain) + b"\0\x21\0\1"]
         code = 2 if self.records is None else 0 if found else 3
         answer = query[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, len(found), 0, 0) + question
         for _, priority, weight, port, target in found:
-            name = b"".join(bytes([len(label)]) + label for label in target.split(b".") if label) + b"\0"
-            data = struct.pack(">HHH", priority, weight, port) + name
+            data = struct.pack(">HHH", priority, weight, port) + self._name(target)
             answer += b"\xc0\x0c\0\x21\0\1" + struct.pack(">IH", 300, len(data)) + data
         return answer
 

@@ -398,7 +398,10 @@ class Looking(SystemTest):
                 f'spool = {{ directory = "{self.queue.path}"; }};\n'
                 + recipe.replace("\\-", "-").replace("/etc/outbox/password", str(secret))
                 .replace("/var/lib/outbox", str(self.directory)))
-            self.assertIn("relays = (", self.outbox("config", "--changed"))
+            changed = self.outbox("config", "--changed")
+            self.assertIn("relays = (", changed)
+            self.assertNotIn("retry = {", changed)  # of which all is as it is by default
+            self.assertEqual(self.outbox("config", "--changed", "retry"), "")
 
     def test_config_hides_secrets(self):
         self.configure(self.lab.relay("submission"))
