@@ -18,7 +18,9 @@ typedef struct ClaimsLane {
     int64_t after_message;
     uint64_t *late; /* transactions before that which still ran */
     size_t n_late;
-    bool more; /* the last claim took as many as it might */
+    bool more;    /* the last claim took as many as it might */
+    bool busy;    /* there was something to be had at the last look */
+    bool looking; /* it is being looked into, with others */
 } ClaimsLane;
 
 typedef struct Claims {

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "database/lanes.h"
+#include "database/quiet.h"
 #include "database/rest.h"
 #include "database/writes.h"
 
@@ -361,8 +362,12 @@ static void on_claimed(void *user, const DatabaseResult *rows, _unused_ const Fa
     if (rows)
         take_claimed(d, claiming, rows);
     free(claiming);
-    if (!rows || d->claims.n_asking > 0)
-        return;
+    if (rows && d->claims.n_asking == 0)
+        database_have_claimed(d);
+}
+
+void database_have_claimed(DatabaseSource *d)
+{
     d->claims.looked = d->loading.n == 0;
     read_envelopes(d);
     database_wake(d);
@@ -407,15 +412,18 @@ void database_claim(DatabaseSource *d)
         have > d->rest.ahead / 2 || all >= ALL_AHEAD ||
         (d->passing && !database_lanes_have_more(d)))
         return;
-    room = (d->rest.ahead - have) / claims->n;
+    room = (d->rest.ahead - have) / database_count_busy(d);
     for (size_t i = 0; i < claims->n; i++) {
         size_t at = (claims->turn + i) % claims->n,
-               most = database_lanes_want(d, claims->lanes[at].name, MAX(room, 1u));
+               most = database_is_quiet(d, &claims->lanes[at])
+                          ? 0
+                          : database_lanes_want(d, claims->lanes[at].name, MAX(room, 1u));
 
         if (most > 0)
             claims->n_asking += claim_lane(d, at, most) >= 0;
     }
     claims->turn++;
+    database_look_into_quiet(d);
 }
 
 void database_look_again(DatabaseSource *d)

@@ -183,7 +183,7 @@ class Rights(DatabaseTest):
         kinds = {
             "app producer": "append hello queue submit",
             "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush"
-                             " forget_keys hello keep keep_only kept_by_others lanes let_go note oldest read reap ripen sending settle"
+                             " forget_keys hello keep keep_only kept_by_others lanes let_go look note oldest read reap ripen sending settle"
                              " submit submit_as take_kept waiting wishes write",
         }
         self.init()
