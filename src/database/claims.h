@@ -14,7 +14,8 @@
 
 typedef struct ClaimsLane {
     char name[LANE_NAME_MAX + 1];
-    uint64_t after; /* the transaction of the last message that was claimed */
+    unsigned number; /* for whoever claims, 0 at first */
+    uint64_t after;  /* the transaction of the last message that was claimed */
     int64_t after_message;
     uint64_t *late; /* transactions before that which still ran */
     size_t n_late;

@@ -126,7 +126,7 @@ void database_look_into_quiet(DatabaseSource *d)
     for (size_t i = 0; i < d->claims.n && r >= 0; i++) {
         ClaimsLane *lane = &d->claims.lanes[i];
 
-        lane->looking = database_is_quiet(d, lane) && database_lanes_want(d, lane->name, 1) > 0;
+        lane->looking = database_is_quiet(d, lane) && database_lanes_want(d, lane, 1) > 0;
         if (lane->looking)
             r = add(&look, lane);
     }
