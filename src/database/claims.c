@@ -215,5 +215,6 @@ int claims_note(ClaimsLane *lane, const ClaimsAnswer *answer)
         lane->after_message = answer->last_message;
     }
     lane->more = answer->n >= answer->most;
+    lane->busy = answer->n > 0;
     return note_running(lane, &snapshot);
 }

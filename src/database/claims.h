@@ -14,11 +14,14 @@
 
 typedef struct ClaimsLane {
     char name[LANE_NAME_MAX + 1];
-    uint64_t after; /* the transaction of the last message that was claimed */
+    unsigned number; /* for whoever claims, 0 at first */
+    uint64_t after;  /* the transaction of the last message that was claimed */
     int64_t after_message;
     uint64_t *late; /* transactions before that which still ran */
     size_t n_late;
-    bool more; /* the last claim took as many as it might */
+    bool more;    /* the last claim took as many as it might */
+    bool busy;    /* there was something to be had at the last look */
+    bool looking; /* it is being looked into, with others */
 } ClaimsLane;
 
 typedef struct Claims {

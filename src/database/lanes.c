@@ -9,7 +9,6 @@
 #include "database/reading.h"
 
 #define ALL UINT32_MAX
-#define AHEAD_FIRST 2
 
 /* A pass goes by a lane that is closed for so long: the engine does after PLAN_SILENT. */
 #define PASSED_BY (12 * USEC_PER_SEC)
@@ -24,8 +23,23 @@ void database_lanes_find(const DatabaseSource *d, DatabaseMessage *m)
     m->base.lane = config_find_lane(d->lanes.settings, message_envelope(m->opened)->lane);
 }
 
+static void number(const DatabaseSource *d, ClaimsLane *lane)
+{
+    lane->number = config_find_lane(d->lanes.settings, lane->name);
+}
+
+int database_lanes_know(DatabaseSource *d, const char *name)
+{
+    size_t known = d->claims.n;
+    int r = claims_add_lane(&d->claims, name);
+
+    if (d->claims.n > known)
+        number(d, &d->claims.lanes[known]);
+    return r;
+}
+
 /* As the database writes it. Claimed from the beginning, before a message is in it. */
-static void know(DatabaseSource *d, const char *lane)
+static void know_configured(DatabaseSource *d, const char *lane)
 {
     char name[LANE_NAME_MAX + 1];
     size_t n = strnlen(lane, LANE_NAME_MAX);
@@ -33,7 +47,7 @@ static void know(DatabaseSource *d, const char *lane)
     for (size_t i = 0; i < n; i++)
         name[i] = text_fold(lane[i]);
     name[n] = '\0';
-    (void)claims_add_lane(&d->claims, name); /* where there is no memory it is learnt later */
+    (void)database_lanes_know(d, name); /* where there is no memory it is learnt later */
 }
 
 void database_lanes_configure(DatabaseSource *d, const Config *config)
@@ -42,9 +56,11 @@ void database_lanes_configure(DatabaseSource *d, const Config *config)
     d->lanes.settings = config->n_lanes > 0 ? config_ref((Config *)config) : NULL;
     d->lanes.open = d->lanes.chosen = ALL;
     for (unsigned i = 0; i < LANES_MAX; i++)
-        d->lanes.ahead[i] = DATABASE_AHEAD;
+        d->lanes.ahead[i] = AHEAD_ALL;
+    for (size_t i = 0; i < d->claims.n; i++)
+        number(d, &d->claims.lanes[i]);
     for (size_t i = 0; i < config->n_lanes; i++)
-        know(d, config->lanes[i]->name);
+        know_configured(d, config->lanes[i]->name);
     for (DatabaseMessage *m = d->ready.first; m; m = m->next)
         database_lanes_find(d, m);
 }
@@ -59,8 +75,7 @@ DatabaseMessage *database_lanes_take(DatabaseSource *d)
     for (DatabaseMessage *m = d->ready.first; m; m = m->next)
         if (d->lanes.chosen >> m->base.lane & 1) {
             (void)database_list_remove(&d->ready, m);
-            d->lanes.ahead[m->base.lane] =
-                MIN(2 * d->lanes.ahead[m->base.lane], (size_t)DATABASE_AHEAD);
+            ahead_grow(&d->lanes.ahead[m->base.lane]);
             return m;
         }
     return NULL;
@@ -75,16 +90,15 @@ static size_t count_ready(const DatabaseSource *d, unsigned lane)
     return n;
 }
 
-size_t database_lanes_want(const DatabaseSource *d, const char *name, size_t most)
+size_t database_lanes_want(const DatabaseSource *d, const ClaimsLane *lane, size_t most)
 {
-    unsigned lane = config_find_lane(d->lanes.settings, name);
-    size_t ahead = d->lanes.ahead[lane], have;
+    size_t ahead = d->lanes.ahead[lane->number], have;
 
-    if (!is_open(d, lane))
+    if (!is_open(d, lane->number))
         return 0;
-    if (ahead >= DATABASE_AHEAD)
+    if (ahead >= AHEAD_ALL)
         return most;
-    have = count_ready(d, lane);
+    have = count_ready(d, lane->number);
     return MIN(most, ahead - MIN(ahead, have));
 }
 
@@ -94,7 +108,7 @@ static bool have_more(const DatabaseSource *d, uint32_t left_out)
     for (size_t i = 0; i < d->claims.n; i++) {
         const ClaimsLane *lane = &d->claims.lanes[i];
 
-        if (lane->more && !(left_out >> config_find_lane(d->lanes.settings, lane->name) & 1))
+        if (lane->more && !(left_out >> lane->number & 1))
             return true;
     }
     return false;
@@ -116,7 +130,7 @@ void database_lanes_gave_back(DatabaseSource *d, uint32_t lanes)
 {
     for (unsigned i = 0; i < LANES_MAX; i++)
         if (lanes >> i & 1)
-            d->lanes.ahead[i] = AHEAD_FIRST;
+            d->lanes.ahead[i] = AHEAD_FEW;
 }
 
 size_t database_lanes_have(const DatabaseSource *d)
@@ -157,7 +171,7 @@ void database_lanes_look(DatabaseSource *d)
     for (size_t i = 0; i < d->claims.n && opened; i++) {
         ClaimsLane *lane = &d->claims.lanes[i];
 
-        if (opened >> config_find_lane(d->lanes.settings, lane->name) & 1)
+        if (opened >> lane->number & 1)
             lane->more = true;
     }
 }

@@ -9,6 +9,9 @@
 void database_lanes_configure(DatabaseSource *database, const Config *config);
 void database_lanes_done(DatabaseSource *database);
 
+/* Claims from that lane of the database's, too. 0, -ENOMEM, or -ENOSPC when there are too many. */
+int database_lanes_know(DatabaseSource *database, const char *name);
+
 /* Notes which lane a message is in that is to be taken. */
 void database_lanes_find(const DatabaseSource *database, DatabaseMessage *message);
 
@@ -20,7 +23,7 @@ DatabaseMessage *database_lanes_take(DatabaseSource *database);
 
 /* How many messages more of that lane of the database's are to be claimed, of so many at most; 0
  * for one that is closed. */
-size_t database_lanes_want(const DatabaseSource *database, const char *name, size_t most);
+size_t database_lanes_want(const DatabaseSource *database, const ClaimsLane *lane, size_t most);
 
 /* Whether there may be messages that no claim has seen, of lanes that are open; and, for a pass, of
  * those that have not been closed for long, too. */

@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "database/lanes.h"
+#include "database/quiet.h"
 #include "database/rest.h"
 #include "database/writes.h"
 
@@ -361,15 +362,19 @@ static void on_claimed(void *user, const DatabaseResult *rows, _unused_ const Fa
     if (rows)
         take_claimed(d, claiming, rows);
     free(claiming);
-    if (!rows || d->claims.n_asking > 0)
-        return;
+    if (rows && d->claims.n_asking == 0)
+        database_have_claimed(d);
+}
+
+void database_have_claimed(DatabaseSource *d)
+{
     d->claims.looked = d->loading.n == 0;
     read_envelopes(d);
     database_wake(d);
 }
 
 /* Messages in memory, those of lanes that are closed as well. */
-#define ALL_AHEAD ((size_t)2 * DATABASE_AHEAD)
+#define IN_MEMORY_MAX ((size_t)2 * AHEAD_ALL)
 
 static int claim_lane(DatabaseSource *d, size_t at, size_t most)
 {
@@ -404,18 +409,21 @@ void database_claim(DatabaseSource *d)
     size_t have = database_lanes_have(d), all = d->loading.n + d->ready.n, room;
 
     if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
-        have > d->rest.ahead / 2 || all >= ALL_AHEAD ||
+        have > d->rest.ahead / 2 || all >= IN_MEMORY_MAX ||
         (d->passing && !database_lanes_have_more(d)))
         return;
-    room = (d->rest.ahead - have) / claims->n;
+    room = (d->rest.ahead - have) / database_count_busy(d);
     for (size_t i = 0; i < claims->n; i++) {
         size_t at = (claims->turn + i) % claims->n,
-               most = database_lanes_want(d, claims->lanes[at].name, MAX(room, 1u));
+               most = database_is_quiet(d, &claims->lanes[at])
+                          ? 0
+                          : database_lanes_want(d, &claims->lanes[at], MAX(room, 1u));
 
         if (most > 0)
             claims->n_asking += claim_lane(d, at, most) >= 0;
     }
     claims->turn++;
+    database_look_into_quiet(d);
 }
 
 void database_look_again(DatabaseSource *d)
@@ -430,7 +438,7 @@ static void on_lanes(void *user, const DatabaseResult *rows, _unused_ const Fail
     size_t known = d->claims.n;
 
     for (unsigned i = 0; rows && i < database_result_count(rows); i++) {
-        int r = claims_add_lane(&d->claims, database_result_text(rows, i, 0));
+        int r = database_lanes_know(d, database_result_text(rows, i, 0));
 
         if (r < 0)
             database_tell_trouble(d, r);

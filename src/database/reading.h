@@ -11,6 +11,9 @@ void database_claim(DatabaseSource *database);
 /* The same where something has become ready. */
 void database_look_again(DatabaseSource *database);
 
+/* All that was asked for has been answered. */
+void database_have_claimed(DatabaseSource *database);
+
 /* Goes on with what is claimed and not read yet. */
 void database_read_on(DatabaseSource *database);
 

@@ -8,11 +8,10 @@
 #include "database/reading.h"
 
 #define PATIENCE (3 * USEC_PER_SEC)
-#define AHEAD_FIRST 2 /* after a rest: twice as many with each that is taken */
 
 void database_rest_init(DatabaseSource *d)
 {
-    d->rest.ahead = DATABASE_AHEAD;
+    d->rest.ahead = AHEAD_ALL;
 }
 
 /* Those of these lanes. */
@@ -39,7 +38,7 @@ static void rest_all(DatabaseSource *d)
 {
     give_back(d, UINT32_MAX);
     d->rest.resting = true;
-    d->rest.ahead = AHEAD_FIRST;
+    d->rest.ahead = AHEAD_FEW;
 }
 
 /* What is held of a lane that is closed may be another daemon's, too. */
@@ -70,17 +69,17 @@ void database_rest_end(DatabaseSource *d)
 void database_rest_taken(DatabaseSource *d)
 {
     d->rest.since = clock_monotonic();
-    d->rest.ahead = MIN(2 * d->rest.ahead, (size_t)DATABASE_AHEAD);
+    ahead_grow(&d->rest.ahead);
 }
 
 void database_rest_remember(DatabaseSource *d, int64_t message)
 {
-    d->rest.given_back[d->rest.n_given_back++ % DATABASE_AHEAD] = message;
+    d->rest.given_back[d->rest.n_given_back++ % AHEAD_ALL] = message;
 }
 
 bool database_rest_knows(const DatabaseSource *d, int64_t message)
 {
-    size_t n = MIN(d->rest.n_given_back, (size_t)DATABASE_AHEAD);
+    size_t n = MIN(d->rest.n_given_back, (size_t)AHEAD_ALL);
 
     for (size_t i = 0; i < n; i++)
         if (d->rest.given_back[i] == message)

@@ -101,7 +101,8 @@ CREATE INDEX deferred_declined ON deferred (message) WHERE declined IS NOT NULL;
 -- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
 -- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
 CREATE TABLE lane (
-    name    text NOT NULL
+    name    text NOT NULL,
+    role    name NOT NULL DEFAULT session_user      -- whose message was the first
 );
 ALTER TABLE lane REPLICA IDENTITY FULL;             -- a publication of all tables is to take it
 
@@ -216,15 +217,18 @@ BEGIN
     END IF;
 END $$;
 
--- Daemons look for messages in the lanes that are here, one after the other: nobody makes them look in too many.
+-- Daemons look for messages in the lanes that are here: nobody makes them look in too many, nor uses up the names of others.
 CREATE FUNCTION know_lane(name text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF know_lane.name <> '' AND NOT EXISTS (SELECT FROM lane WHERE lane.name = know_lane.name) THEN
-        IF (SELECT count(DISTINCT lane.name) FROM lane) >= 200 THEN
-            RAISE EXCEPTION 'outbox: the lane "%" would be the 201st', know_lane.name USING ERRCODE = '22023',
+        IF (SELECT count(DISTINCT lane.name) FROM lane WHERE lane.role = session_user) >= 200 THEN
+            RAISE EXCEPTION 'outbox: the lane "%" would be the 201st of the role "%"', know_lane.name, session_user
+                USING ERRCODE = '22023', HINT = 'Name one of those that are there: SELECT outbox.lanes(), as an operator.';
+        ELSIF (SELECT count(DISTINCT lane.name) FROM lane) >= 900 THEN
+            RAISE EXCEPTION 'outbox: the lane "%" would be the 901st', know_lane.name USING ERRCODE = '22023',
                 HINT = 'Name one of those that are there: SELECT outbox.lanes(), as an operator.';
         END IF;
-        INSERT INTO lane VALUES (know_lane.name);
+        INSERT INTO lane (name) VALUES (know_lane.name);
     END IF;
 END $$;
 
@@ -668,6 +672,27 @@ BEGIN
     )
     SELECT taken.message, taken.arrived, taken.attempts, taken.first_attempt, NULL FROM taken
     UNION ALL SELECT NULL, NULL, NULL, NULL, seen.seen FROM seen;
+END $$;
+
+-- Those of these lanes from which claim() would take something, by where it goes on in each and the transactions that were
+-- overtaken in it, '{12,15}': so that who has nothing to do does not ask once for each name.
+CREATE FUNCTION look(lanes text[], after xid8[], after_message bigint[], late text[]) RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN QUERY SELECT asked.lane
+        FROM unnest(look.lanes, look.after, look.after_message, look.late) AS asked (lane, after, message, late)
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM ready
+                WHERE ready.lane = asked.lane AND (ready.arrived, ready.message) > (asked.after, asked.message)
+                ORDER BY ready.lane, ready.arrived, ready.message LIMIT 1
+            ) AS following ON true
+            LEFT JOIN LATERAL (
+                SELECT true AS found FROM unnest(asked.late::xid8[]) AS ended (xact) CROSS JOIN LATERAL (
+                    SELECT FROM ready WHERE ready.lane = asked.lane AND ready.arrived = ended.xact LIMIT 1
+                ) AS its LIMIT 1
+            ) AS overtaken ON true
+        WHERE following.found OR overtaken.found;
 END $$;
 
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
@@ -1455,8 +1480,9 @@ CREATE FUNCTION may_use(kind text) RETURNS SETOF regprocedure LANGUAGE sql STABL
     SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace AND prosecdef AND CASE may_use.kind
         WHEN 'producer' THEN proname IN ('hello', 'queue', 'append', 'submit')
         WHEN 'daemon' THEN proname IN ('hello', 'append', 'submit', 'submit_as', 'waiting', 'lanes', 'daemon_begin',
-            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others', 'ripen', 'offer', 'claim',
-            'keep_only', 'wishes', 'let_go', 'sending', 'read', 'content', 'note', 'settle', 'write', 'bring', 'flush')
+            'daemon_renew', 'daemon_end', 'reap', 'forget_keys', 'oldest', 'keep', 'take_kept', 'kept_by_others',
+            'ripen', 'offer', 'claim', 'keep_only', 'wishes', 'let_go', 'sending', 'read', 'content', 'note',
+            'settle', 'write', 'bring', 'flush', 'look')
         WHEN 'operator' THEN true
         ELSE false
     END ORDER BY proname, oid

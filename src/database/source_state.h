@@ -5,16 +5,16 @@
 
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "database/ahead.h"
 #include "database/claims.h"
 #include "database/connection.h"
 #include "database/source.h"
 #include "queue/notices.h"
 #include "settings/senders.h"
 
-/* So many messages are claimed ahead of what the engine takes, and are in memory up to so many
- * bytes each; of longer ones, pieces of so many bytes are written to a file. No more are read while
- * so many bytes are in memory. */
-#define DATABASE_AHEAD 200
+/* Messages that are claimed ahead of what the engine takes are in memory up to so many bytes each;
+ * of longer ones, pieces of so many bytes are written to a file. No more are read while so many
+ * bytes are in memory. */
 #define DATABASE_WHOLE_BYTES (64 * 1024)
 #define DATABASE_PIECE_BYTES (512 * 1024)
 #define DATABASE_READ_BYTES (16 * 1024 * 1024)
@@ -24,8 +24,8 @@
 typedef struct Rest {
     usec_t since; /* monotonic: it took one last, or the first was ready */
     bool resting;
-    size_t ahead;                       /* so many are claimed at a time */
-    int64_t given_back[DATABASE_AHEAD]; /* a ring: of which it was told that they are queued */
+    size_t ahead;                  /* so many are claimed at a time */
+    int64_t given_back[AHEAD_ALL]; /* a ring: of which it was told that they are queued */
     size_t n_given_back;
 } Rest;
 

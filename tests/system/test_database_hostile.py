@@ -104,10 +104,15 @@ class Sizes(HostileTest):
         self.assertEqual(self.count("recipient"), 6)
 
     def test_lanes_without_end(self):
-        """Daemons look in each."""
+        """Daemons look in each; nobody takes the names of another role."""
         self.sql("SELECT outbox.queue('', '{a@x.org}', 'x', lane => 'l' || n) FROM generate_series(1, 200) n", "app")
-        self.refused("'', '{a@x.org}', 'x', lane => 'one-more'", "would be the 201st")
+        self.refused("'', '{a@x.org}', 'x', lane => 'one-more'", "would be the 201st of the role \"app\"")
         self.call("'', '{a@x.org}', 'x', lane => 'l7'")
+        self.sql("SELECT outbox.queue('', '{a@x.org}', 'x', lane => 'mine')")
+        self.call("'', '{a@x.org}', 'x', lane => 'mine'")
+        self.sql("INSERT INTO outbox.lane SELECT 'o' || n, 'others' FROM generate_series(1, 699) n")
+        self.sql("UPDATE outbox.lane SET role = 'others'")
+        self.refused("'', '{a@x.org}', 'x', lane => 'one-more'", "would be the 901st")
 
     def test_a_new_lane_of_an_open_transaction(self):
         """Nobody waits for another's first message in it, and it is one lane."""

@@ -183,8 +183,8 @@ class Rights(DatabaseTest):
         kinds = {
             "app producer": "append hello queue submit",
             "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush"
-                             " forget_keys hello keep keep_only kept_by_others lanes let_go note offer oldest read reap ripen sending"
-                             " settle submit submit_as take_kept waiting wishes write",
+                             " forget_keys hello keep keep_only kept_by_others lanes let_go look note offer oldest"
+                             " read reap ripen sending settle submit submit_as take_kept waiting wishes write",
         }
         self.init()
         self.grant("boss", "operator")

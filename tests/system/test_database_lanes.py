@@ -89,5 +89,34 @@ class Lanes(DatabaseTest):
         time.sleep(3)
         self.assertLess(self.claims() - before, 30)
 
+    def test_names_cost_nothing(self):
+        """All that there can be are looked into by one statement, and a message in the last of them is found."""
+        relay = self.odd()
+        self.sql("SELECT outbox.queue('news@lab.test', ARRAY['n' || n || '@lab.test'], E'Subject: x\\n\\ny\\n', lane => 'c' || n)"
+                 " FROM generate_series(1, 200) n")
+        self.database.sql_alone("ALTER SYSTEM SET track_functions = 'all'")
+        self.sql("SELECT pg_reload_conf()")
+        self.serve(relay)
+        self.wait_empty(30)
+        looks = self.calls("look")
+        wait_for(lambda: self.calls("look") > looks, "it has looked, and found that there is nothing")
+        looks, claims = self.calls("look"), self.calls("claim")
+        wait_for(lambda: self.calls("look") >= looks + 3, "it has looked three times more")
+        self.assertLess(self.calls("claim") - claims, 20)
+        self.put("ann", more=", lane => 'c200'")
+        self.wait_taken(relay, "ann")
+        session = self.database.session()
+        self.addCleanup(session.close)
+        session.sql("BEGIN")
+        session.sql("SELECT outbox.queue('shop@lab.test', '{late@lab.test}', E'Subject: x\\n\\ny\\n', lane => 'c100')")
+        self.put("bob", more=", lane => 'c100'")
+        self.wait_taken(relay, "bob")
+        session.sql("COMMIT")
+        self.wait_taken(relay, "late")
+        self.wait_empty()
+
     def claims(self):
-        return int(self.one("SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname = 'claim'"))
+        return self.calls("claim")
+
+    def calls(self, function):
+        return int(self.one(f"SELECT coalesce(sum(calls), 0) FROM pg_stat_user_functions WHERE funcname = '{function}'"))

@@ -91,7 +91,7 @@ class Wishes(DatabaseTest):
         """The engine has it already; what is on the one connection there is stays there."""
         go_on = threading.Event()
         relay = self.odd(lambda talk, verb, argument: Slow("250 ok", event=go_on) if verb == "MAIL" else None)
-        self.serve(relay, relay_settings={"connections": 1})
+        self.serve(relay, relay_settings={"connections": 1, "messages_per_connection": 1})
         ids = [self.put(f"u{n}") for n in range(10)]
         wait_for(lambda: "sending" in self.states().values(), lambda: f"one that is being sent{self.logs()}", 30)
         sending = [one for one, state in self.states().items() if state == "sending"]
