@@ -1145,12 +1145,29 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT NULL, 0, 0, (SELECT queued FROM message WHERE id = (SELECT min(first) FROM part WHERE waits)), NULL
 $$;
 
+-- What a daemon says of its lanes, with what waits in each besides what it has claimed: in the one without a name all that
+-- is in no other.
+CREATE FUNCTION lanes_of(figures jsonb) RETURNS jsonb LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    WITH said AS MATERIALIZED (
+        SELECT lane, n, lower(lane->>'name') AS name FROM jsonb_array_elements(lanes_of.figures->'lanes') WITH ORDINALITY AS all_of (lane, n)
+    ), waiting AS MATERIALIZED (
+        SELECT said.name, sum(each.n) AS n FROM (
+            SELECT lane, count(*) AS n FROM ready GROUP BY lane
+            UNION ALL SELECT lane, count(*) FROM deferred WHERE declined IS NOT NULL GROUP BY lane
+        ) AS each LEFT JOIN said ON said.name = each.lane GROUP BY said.name
+    )
+    SELECT jsonb_set(lanes_of.figures, '{lanes}', jsonb_agg(
+        lane || jsonb_build_object('waiting', (lane->>'waiting')::bigint + coalesce(waiting.n, 0)) ORDER BY said.n))
+    FROM said LEFT JOIN waiting ON waiting.name IS NOT DISTINCT FROM said.name
+$$;
+
 -- The daemons, those too whose lease has ended, and how many messages each holds.
 CREATE FUNCTION daemons() RETURNS TABLE (
     id bigint, name text, role text, started timestamptz, until timestamptz, alive boolean, holds bigint, figures jsonb
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT d.id, d.name, d.role::text, d.started, d.until, d.until > clock_timestamp(),
-        (SELECT count(*) FROM leased l WHERE l.daemon = d.id), d.figures
+        (SELECT count(*) FROM leased l WHERE l.daemon = d.id),
+        CASE WHEN jsonb_array_length(d.figures->'lanes') > 0 THEN lanes_of(d.figures) ELSE d.figures END
     FROM daemon d ORDER BY d.id
 $$;
 

@@ -10,17 +10,19 @@
 /* Times begin here, so that what was sent before the machine started has one. */
 #define START (USEC_PER_DAY * 366 * 10)
 
-#define EARLY USEC_PER_SEC /* how soon a part may be more that others have not heard of */
+#define EARLY USEC_PER_SEC          /* how soon a part may be more that others have not heard of */
+#define FIRST_PAUSE USEC_PER_MINUTE /* how soon this process may be the first */
 
 void rate_init(RateWindow *w, const Rate *rate)
 {
-    *w = (RateWindow){.rate = *rate, .limit = rate->limit};
+    *w = (RateWindow){.rate = *rate, .limit = rate->limit, .first = true};
 }
 
 void rate_share(RateWindow *w, const Share *share)
 {
     w->limit = share_of(share, w->rate.limit);
     w->early = !share->known;
+    w->first = share->place == 0 && share->known;
 }
 
 static usec_t width_of(const RateWindow *w)
@@ -95,6 +97,8 @@ usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
     turn(w, now);
     own = when(w, w->limit, MIN(n, (uint64_t)w->limit), false, now);
     all = when(w, w->rate.limit, MIN(n, (uint64_t)w->rate.limit), true, now);
+    if (n > w->limit && !w->first)
+        own = usec_add(now, FIRST_PAUSE);
     if (w->early)
         own = MIN(own, usec_add(now, EARLY));
     return MAX(own, all);
@@ -102,7 +106,12 @@ usec_t rate_when(RateWindow *w, uint64_t n, usec_t now)
 
 bool rate_is_used(const RateWindow *w)
 {
-    return count(w->counts) >= w->limit;
+    return rate_used(w) >= w->limit;
+}
+
+uint64_t rate_used(const RateWindow *w)
+{
+    return count(w->counts);
 }
 
 int rate_format(RateWindow *w, usec_t now, Buffer *out)

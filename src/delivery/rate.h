@@ -16,7 +16,8 @@ typedef struct RateWindow {
     Rate rate;
     uint32_t limit; /* of it, for this process */
     bool early;     /* which is more soon: the others have not heard of it yet */
-    uint64_t slot;  /* the latest */
+    bool first; /* of the processes, and known to them: what is more than a part is its to send */
+    uint64_t slot; /* the latest */
     uint32_t counts[RATE_SLOTS];
     uint32_t others[RATE_SLOTS]; /* what other processes sent, as far as they have said */
 } RateWindow;
@@ -32,7 +33,9 @@ void rate_note(RateWindow *window, uint64_t n, usec_t now);
 uint64_t rate_room(RateWindow *window, usec_t now);
 
 /* When so many may be: `now` where that is so, and never later than after the rate's time. More
- * than the limit may be sent where nothing else was. */
+ * than the limit may be sent where nothing else was. Of several processes the first alone may send
+ * more at once than its part: all of them together could send as much as that each, before they
+ * have heard of each other. The others are to ask again. */
 usec_t rate_when(RateWindow *window, uint64_t n, usec_t now);
 
 /* "AGE:COUNT" in seconds, with commas between them; nothing where nothing was sent. 0 or -ENOMEM.
@@ -47,5 +50,6 @@ void rate_parse(RateWindow *window, const char *text, usec_t age, usec_t now);
 void rate_parse_others(RateWindow *window, const char *text, usec_t age, usec_t now);
 void rate_forget_others(RateWindow *window);
 
-/* Whether this process has sent its part. */
+/* Whether this process has sent its part; and how much that was, or more. */
 bool rate_is_used(const RateWindow *window);
+uint64_t rate_used(const RateWindow *window);

@@ -180,8 +180,8 @@ static const char *explain_rate(const Restraint *r, const Windows *w, const char
     bool by_all = !rate_is_used(full);
     _cleanup_free_
     char *per = text_format_duration(full->rate.per);
-    int n = snprintf(text, RESTRAINT_TEXT_MAX, "it has taken %u %s in %s%s (%s",
-        by_all ? full->rate.limit : full->limit, what, per ?: "that time",
+    int n = snprintf(text, RESTRAINT_TEXT_MAX, "it has taken %llu %s in %s%s (%s",
+        (unsigned long long)(by_all ? full->rate.limit : rate_used(full)), what, per ?: "that time",
         by_all ? " from all daemons" : "", setting);
 
     if (!by_all && r->shared_by > 1)

@@ -43,7 +43,7 @@ void restraint_share(Restraint *restraint, const Share *share);
 RestraintRoom restraint_room(Restraint *restraint, usec_t now, usec_t realtime);
 
 /* From when on a message to so many may be sent, if no other is before it: one to more than a rate
- * allows, where nothing else was. */
+ * allows, where nothing else was; one to more than this process's part, by the first alone. */
 usec_t restraint_when(Restraint *restraint, size_t recipients, usec_t now);
 
 /* So many transactions, with so many recipients in all, are sent. */

@@ -1,5 +1,6 @@
 """Lanes of the configuration, with the queue in a database: none keeps another waiting, nor takes what it may not send."""
 
+import json
 import time
 
 from database_case import DatabaseTest
@@ -54,6 +55,25 @@ class Lanes(DatabaseTest):
         self.put("bob")
         self.wait_taken(relay, "bob")
         self.assertEqual(len(relay.accepted), 5)
+
+    def test_what_waits_in_each_is_told(self):
+        """Also what nobody has claimed, and in the lane without a name what is in no other."""
+        relay = self.odd()
+        self.put_bulk(20)
+        for _ in range(3):
+            self.put("ann", more=", lane => 'other', not_before => now() + interval '1h'")
+        self.begin('{ name = "Bulk"; message_rate = "3/d"; }', relay)
+        wait_for(lambda: self.waiting() == {None: 0, "Bulk": 17}, lambda: f"17 that wait, not {self.waiting()}{self.logs()}", 60)
+        self.daemons[0].terminate()
+        self.sql("SELECT outbox.change('retry', ARRAY (SELECT message FROM outbox.deferred))")
+        self.assertEqual(self.one("SELECT outbox.lanes_of('{\"lanes\": [{\"name\": null, \"waiting\": 1},"
+                                  " {\"name\": \"bulk\", \"waiting\": 2}]}')->'lanes'"),
+                         '[{"name": null, "waiting": 4}, {"name": "bulk", "waiting": 19}]')
+
+    def waiting(self):
+        """How much waits in each lane, as the daemon is told to say."""
+        daemons = json.loads(self.outbox("status", "--json"))["daemons"]
+        return {lane["name"]: lane["waiting"] for lane in daemons[0]["lanes"]} if daemons else {}
 
     def test_the_higher_one_first(self):
         """A message behind a thousand others of another lane waits for a few of them."""

@@ -93,6 +93,16 @@ class Share(DatabaseTest):
             self.wait_log(daemon, "(message_rate: 11, shared by 2 daemons)", 30)
         self.assertEqual(len(relay.accepted), 11)
 
+    def test_a_message_to_more_than_a_part(self):
+        """The first of the daemons sends it, and the others decline it, who may not have heard of that."""
+        relay = self.odd()
+        self.start_daemons(3, relay, recipient_rate="12/d")
+        for _ in range(6):
+            self.put("ann", "bob", "cyd", "dan", "eve", "fay")
+        wait_for(lambda: self.count("deferred WHERE cardinality(declined) >= 2") == 5,
+                 lambda: f"5 that the others have declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}", 60)
+        self.assertEqual(len(relay.accepted), 1)
+
     def test_a_rate_whoever_comes_and_goes(self):
         """What one has sent who is gone, or whose part has become smaller, counts on."""
         relay = self.odd()

@@ -276,6 +276,7 @@ END_TEST
 START_TEST(one_to_many_goes_when_all_of_the_rate_has_room)
 {
     Restraint *r = restraint_of(NULL, "600/h", NULL, NULL);
+    char text[RESTRAINT_TEXT_MAX];
 
     restraint_share(r, &(Share){0, 3, true});
     restraint_load_others(r, "r", "r 3600 0:100 r", 0, NOW);
@@ -284,6 +285,25 @@ START_TEST(one_to_many_goes_when_all_of_the_rate_has_room)
     restraint_load_others(r, "r", "r 3600 0:1 r", 0, NOW);
     ck_assert_uint_gt(restraint_when(r, 500, NOW), NOW);
     ck_assert_uint_eq(restraint_when(r, 200, NOW), NOW);
+    restraint_note(r, 1, 450, NOW);
+    ck_assert_str_eq(restraint_explain(r, RESTRAINT_RECIPIENTS, text),
+        "it has taken 450 recipients in 1h (recipient_rate: 600, shared by 3 daemons)");
+    restraint_free(r);
+}
+END_TEST
+
+START_TEST(one_to_more_than_a_part_is_for_the_first_alone)
+{
+    Restraint *r = restraint_of(NULL, "600/h", NULL, NULL);
+
+    restraint_share(r, &(Share){1, 3, true});
+    ck_assert_uint_eq(restraint_when(r, 200, NOW), NOW);
+    ck_assert_uint_eq(restraint_when(r, 201, NOW), NOW + USEC_PER_MINUTE);
+    ck_assert_uint_eq(restraint_when(r, 700, NOW), NOW + USEC_PER_MINUTE);
+    restraint_share(r, &(Share){0, 1, false});
+    ck_assert_uint_eq(restraint_when(r, 2, NOW), NOW + USEC_PER_SEC);
+    restraint_share(r, &(Share){0, 1, true});
+    ck_assert_uint_eq(restraint_when(r, 700, NOW), NOW);
     restraint_free(r);
 }
 END_TEST
@@ -348,6 +368,7 @@ int main(void)
     tcase_add_test(t, a_rate_is_shared);
     tcase_add_test(t, what_others_sent_counts_as_well);
     tcase_add_test(t, one_to_many_goes_when_all_of_the_rate_has_room);
+    tcase_add_test(t, one_to_more_than_a_part_is_for_the_first_alone);
     tcase_add_test(t, a_sixtieth_of_a_rate_is_due_to_be_kept);
     tcase_add_test(t, nothing_goes_in_quiet_hours);
     suite_add_tcase(suite, t);
