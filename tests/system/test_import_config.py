@@ -362,6 +362,17 @@ odd = 1
             self.assertEqual((made["relays"][0]["user"], self.secret()), ("me", f"{secret}\n"))
             self.assertNotIn("no login", text)
 
+    def test_empty_password(self):
+        self.write("remotes", "mail.lab.test smtp --user=a --pass= --starttls\n")
+        for system, path in (("nullmailer", self.other),
+                             ("postfix", self.write("main.cf", self.LOGIN.format("static:me:"))),
+                             ("dma", self.write("dma.conf", "SMARTHOST mail.lab.test\nSTARTTLS\nSECURETRANSFER\nAUTHPATH "
+                                                            f"{self.write('auth.conf', 'me|mail.lab.test:')}\n"))):
+            with self.subTest(system=system):
+                text, made = self.assert_passes(system, path)
+                self.assertIsNone(made["relays"][0]["password_file"])
+                self.assertIn("the password is empty, and not taken", text)
+
     def test_text_of_logins_is_gone(self):
         """What postmap has made of it has a way back."""
         maps = f"hash:{self.other}/sasl_passwd"
