@@ -289,20 +289,30 @@ char *main_cf_value(MainCf *m, const char *name)
     return end_value(&e, name, r);
 }
 
-char *main_cf_next(char **list)
+static char *next_between(char **list, const char *separators)
 {
     char *word;
     unsigned depth = 0;
 
-    *list += strspn(*list, BLANKS ",");
+    *list += strspn(*list, separators);
     if (!**list)
         return NULL;
     word = *list;
-    for (; **list && (depth > 0 || !strchr(BLANKS ",", **list)); ++*list)
+    for (; **list && (depth > 0 || !strchr(separators, **list)); ++*list)
         depth = **list == '{' ? depth + 1 : **list == '}' && depth > 0 ? depth - 1 : depth;
     if (**list)
         *(*list)++ = '\0';
     return word;
+}
+
+char *main_cf_next(char **list)
+{
+    return next_between(list, BLANKS ",");
+}
+
+char *main_cf_next_word(char **line)
+{
+    return next_between(line, BLANKS);
 }
 
 const char *main_cf_text_of(const char *table)

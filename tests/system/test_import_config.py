@@ -393,10 +393,10 @@ odd = 1
 
     def test_services_of_postfix(self):
         """What master.cf sets for the client that mail goes out by holds; what it sets for others is told."""
-        main = "relayhost = [mail.lab.test]:465\nsmtp_tls_security_level = may\n"
+        main = "relayhost = [mail.lab.test]:465\nsmtp_tls_security_level = may\nlogin = me:secret\n"
         master = ("# service type ...\nsmtp inet n - y - - smtpd -o smtpd_tls_wrappermode=no\n"
                   "smtp unix - - y - - smtp\n  -o smtp_sasl_auth_enable=yes\n"
-                  "  -o { smtp_sasl_password_maps = static:me:secret }\n"
+                  "  -o { smtp_sasl_password_maps = static:${login} }\n"
                   "relay unix - - y - - smtp -o syslog_name=postfix/$service_name -o smtp_fallback_relay=\n"
                   "smtps unix - - y - - /usr/lib/postfix/smtp -osmtp_tls_wrappermode=yes\n")
         self.write("master.cf", master)
