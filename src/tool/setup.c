@@ -501,6 +501,10 @@ static int prepare(Setup *s, int argc, char **argv)
         return tool_fail_memory();
     if (setup_place_find(s->tool->config_path, s->choice.credential, &s->place) < 0)
         return tool_fail_memory();
+    if (s->place.credential && !s->place.is_default)
+        return tool_usage(s->command,
+            "--credential goes with " SETTINGS_DEFAULT_PATH
+            " alone, which outboxd.service reads: systemd gives it to that");
     status = s->choice.dry_run ? 0 : setup_may_write(&s->place);
     if (status != 0)
         return status;

@@ -270,6 +270,8 @@ class Files(SetupTest):
             (["--yes", "--relay", "a.test", "-d", self.password], "that is no directory"),
             (["--yes", "--relay", "a.test", "--client-id", "x"], "this relay is another"),
             (["--yes", "--provider", "microsoft365", "--user", "me@a.test"], "Microsoft 365 wants --client-id"),
+            (["--yes", "--relay", "a.test", "--user", "me", "--password-file", self.password, "--credential"],
+             "--credential goes with"),
             (["--json"], "--json goes with --yes"),
         ):
             done = self.outbox("setup", *arguments, status=None)
