@@ -265,6 +265,7 @@ odd = 1
             (["dma", self.write("dma.conf", "PORT 25\n")], 78, "names no relay"),
             (["msmtp", self.other / "gone"], 66, "is not there"),
             (["nullmailer", self.other], 66, "nullmailer's configuration"),
+            (["nullmailer", self.write("remote", "")], 66, "remote is no directory"),
             (["exim"], 64, "nullmailer, msmtp, ssmtp, dma"),
             ([], 64, "none was named"),
             (["msmtp", self.write("loop", "account a : b\n")], 78, "no account b above"),
