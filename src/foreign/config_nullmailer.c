@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/errors.h"
 #include "base/macros.h"
@@ -210,8 +211,13 @@ static int find_hello(Nullmailer *n, const char *directory, Failure *f)
 static int take_all(Nullmailer *n, const char *path, Failure *f)
 {
     char remotes[4096];
-    int r = find_hello(n, path, f);
+    struct stat st;
+    int r;
 
+    if (stat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+        return failure_set(f, -ENOTDIR, ERROR_FILE,
+            "%s is no directory: that of nullmailer's configuration is wanted", path);
+    r = find_hello(n, path, f);
     snprintf(remotes, sizeof(remotes), "%s/remotes", path);
     if (r >= 0)
         r = translation_read(&n->t, remotes, take_remote, f);

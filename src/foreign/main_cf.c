@@ -15,6 +15,7 @@
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
 #define STEPS_MAX 20             /* values put in for one */
+#define DEPTH_MAX 10             /* of those that are put in for others */
 #define EXPANDED_MAX (32 * 1024) /* bytes of what comes of that */
 
 /* What holds where nothing is set. */
@@ -188,35 +189,80 @@ static int note_unknown(Expansion *e, const char *name)
 
 static int put_in(Expansion *e, const char *name, unsigned depth)
 {
-    const char *text = depth < 10 && e->steps++ < STEPS_MAX ? find_text(e, name) : NULL;
+    const char *text = depth < DEPTH_MAX && e->steps++ < STEPS_MAX ? find_text(e, name) : NULL;
 
     return text ? expand(e, text, depth + 1) : note_unknown(e, name);
 }
 
-/* ${name?text}, ${name:text}: the text, where it is set, or is not. */
+/* The bracket that closes the one at `at`; NULL: none does. */
+static const char *find_end(const char *at)
+{
+    char begin = *at, end = begin == '{' ? '}' : ')';
+    unsigned depth = 0;
+
+    for (; *at; at++) {
+        if (*at == begin)
+            depth++;
+        else if (*at == end && --depth == 0)
+            return at;
+    }
+    return NULL;
+}
+
+/* What is in the braces that *text begins with; *text goes behind them. NULL: they do not end. */
+static char *take_braced(char **text)
+{
+    char *start = *text;
+    const char *end = find_end(start);
+
+    if (!end)
+        return NULL;
+    *text = start + (end - start);
+    *(*text)++ = '\0';
+    return start + 1;
+}
+
+/* "{text}", "{text}:{other}": of which one is put in. Whether it is so written. */
+static bool split_choice(char **text, char **ret_other)
+{
+    char *rest = *text + strspn(*text, BLANKS);
+
+    *text = take_braced(&rest);
+    rest += strspn(rest, BLANKS);
+    if (*text && ret_other && *rest == ':') {
+        rest += 1 + strspn(rest + 1, BLANKS);
+        *ret_other = *rest == '{' ? take_braced(&rest) : NULL;
+        rest += strspn(rest, BLANKS);
+    }
+    return *text && !*rest;
+}
+
+/* ${name?text}, ${name:text}: the text, where it is set, or is not; ${name?{text}:{other}}. */
 static int put_in_by_condition(Expansion *e, char *inside, unsigned depth)
 {
     size_t n = strspn(inside, NAME_LETTERS);
-    char *text = inside + n + (inside[n] != '\0');
+    char *text = inside + n + (inside[n] != '\0'), *other = NULL;
     char sign = inside[n];
-    bool wanted = sign == '?', set;
     const char *value;
 
     inside[n] = '\0';
-    if (n == 0 || (sign != '\0' && sign != '?' && sign != ':') || *text == '{')
+    if (n == 0 || depth >= DEPTH_MAX || (sign != '\0' && sign != '?' && sign != ':'))
         return note_unknown(e, "{...}");
     if (sign == '\0')
         return put_in(e, inside, depth);
+    if (text[strspn(text, BLANKS)] == '{' && !split_choice(&text, sign == '?' ? &other : NULL))
+        return note_unknown(e, "{...}");
     value = find_text(e, inside);
-    set = value && *value;
-    return set == wanted ? expand(e, text, depth + 1) : 0;
+    if ((value && *value) != (sign == '?'))
+        text = other;
+    return text ? expand(e, text, depth + 1) : 0;
 }
 
 /* From behind the '$' on: how much of it was put in. */
 static int put_in_next(Expansion *e, const char *at, unsigned depth, size_t *ret)
 {
     bool is_open = *at == '{' || *at == '(';
-    const char *end = is_open ? strchr(at, *at == '{' ? '}' : ')') : NULL;
+    const char *end = is_open ? find_end(at) : NULL;
     size_t n = is_open ? (end ? (size_t)(end - at) - 1 : 0) : strspn(at, NAME_LETTERS);
     _cleanup_free_
     char *inside = strndup(at + (is_open ? 1 : 0), n);
@@ -289,20 +335,30 @@ char *main_cf_value(MainCf *m, const char *name)
     return end_value(&e, name, r);
 }
 
-char *main_cf_next(char **list)
+static char *next_between(char **list, const char *separators)
 {
     char *word;
     unsigned depth = 0;
 
-    *list += strspn(*list, BLANKS ",");
+    *list += strspn(*list, separators);
     if (!**list)
         return NULL;
     word = *list;
-    for (; **list && (depth > 0 || !strchr(BLANKS ",", **list)); ++*list)
+    for (; **list && (depth > 0 || !strchr(separators, **list)); ++*list)
         depth = **list == '{' ? depth + 1 : **list == '}' && depth > 0 ? depth - 1 : depth;
     if (**list)
         *(*list)++ = '\0';
     return word;
+}
+
+char *main_cf_next(char **list)
+{
+    return next_between(list, BLANKS ",");
+}
+
+char *main_cf_next_word(char **line)
+{
+    return next_between(line, BLANKS);
 }
 
 const char *main_cf_text_of(const char *table)

@@ -52,6 +52,9 @@ void main_cf_pass_over(MainCf *m, const char *name);
  * place; *list goes behind it. NULL at the end. */
 char *main_cf_next(char **list);
 
+/* The same of a line of master.cf, where blanks alone part words. */
+char *main_cf_next_word(char **line);
+
 /* Without the braces around it, if it has any, and the blanks. */
 char *main_cf_unbrace(char *text);
 

@@ -10,22 +10,6 @@
 #define BLANKS " \t"
 #define N_FIELDS 7 /* before the command: name, type, private, ... */
 
-/* The next word, which is cut in its place; braces hold blanks together. NULL at the end. */
-static char *next_word(char **line)
-{
-    char *word, *end;
-
-    *line += strspn(*line, BLANKS);
-    if (!**line)
-        return NULL;
-    word = *line;
-    end = *word == '{' ? strchr(word, '}') : NULL;
-    end = (end ?: word) + strcspn(end ?: word, BLANKS);
-    *line = end + (*end != '\0');
-    *end = '\0';
-    return word;
-}
-
 /* Mail goes out by it: the last component of its command's path may say so. */
 static bool is_client(const char *type, const char *command)
 {
@@ -55,8 +39,10 @@ static int take_options(MainCf *m, const char *service, bool holds, char *line, 
     bool matters = false;
     int r = 0;
 
-    while (r >= 0 && (word = next_word(&line))) {
-        char *option = strncmp(word, "-o", 2) != 0 ? NULL : word[2] ? word + 2 : next_word(&line);
+    while (r >= 0 && (word = main_cf_next_word(&line))) {
+        char *option = strncmp(word, "-o", 2) != 0 ? NULL
+                       : word[2]                   ? word + 2
+                                                   : main_cf_next_word(&line);
 
         r = option ? take_option(m, option, holds, &matters, f) : 0;
     }
@@ -74,8 +60,8 @@ static int take_service(Translation *t, char *line, Failure *f)
     bool holds;
 
     for (size_t i = 0; i < N_FIELDS; i++)
-        fields[i] = next_word(&line);
-    command = next_word(&line);
+        fields[i] = main_cf_next_word(&line);
+    command = main_cf_next_word(&line);
     if (!is_client(fields[1], command))
         return 0;
     holds = strcmp(fields[0], m->transport) == 0;

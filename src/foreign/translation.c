@@ -134,6 +134,10 @@ void translation_relay_secret(Translation *t, const char *secret)
 {
     TranslatedRelay *relay = last_relay(t);
 
+    if (!*secret) {
+        translation_note(t, "the password is empty, and not taken: password_file is to name one");
+        return;
+    }
     free(relay->secret);
     relay->secret = strdup(secret);
     keep(t, relay->secret ? 0 : -ENOMEM);

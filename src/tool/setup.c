@@ -399,21 +399,39 @@ static void tell_how_to_start(const Setup *s, long daemon)
         puts("start the daemon with: systemctl enable --now outboxd");
 }
 
+/* Where no service is known that is to be started. */
+static int leave_to_user(Setup *s)
+{
+    _cleanup_failure_ Failure f = {0};
+    long daemon = setup_find_daemon(&s->place, &f);
+
+    if (daemon == -ENOMEM)
+        return tool_fail_memory();
+    note(s, "daemon", json_text(daemon > 0 ? "running" : NULL));
+    note(s, "missing", json_text(daemon < 0 ? failure_text(&f) : NULL));
+    if (s->json)
+        return DONE;
+    tell_how_to_start(s, daemon);
+    if (daemon < 0)
+        printf("before that: %s\n", failure_text(&f));
+    return DONE;
+}
+
 static int start(Setup *s)
 {
     _cleanup_failure_ Failure f = {0};
     int r = s->choice.no_start ? 0 : setup_start(&s->place, &s->done, &f);
-    long daemon = r == 0 ? setup_find_daemon(&s->place) : 0;
 
-    note(s, "daemon", json_text(daemon > 0 ? "running" : s->done.daemon));
+    if (r == 0)
+        return leave_to_user(s);
+    note(s, "daemon", json_text(s->done.daemon));
     if (r == -ENOMEM)
         return tool_fail_memory();
     if (r < 0)
         return tool_fail_about("the daemon", &f);
-    if (!s->json && r > 0)
+    note(s, "missing", json_text(NULL));
+    if (!s->json)
         printf("outboxd.service: %s, and enabled\n", s->done.daemon);
-    else if (!s->json)
-        tell_how_to_start(s, daemon);
     return DONE;
 }
 
@@ -501,6 +519,10 @@ static int prepare(Setup *s, int argc, char **argv)
         return tool_fail_memory();
     if (setup_place_find(s->tool->config_path, s->choice.credential, &s->place) < 0)
         return tool_fail_memory();
+    if (s->place.credential && !s->place.is_default)
+        return tool_usage(s->command,
+            "--credential goes with " SETTINGS_DEFAULT_PATH
+            " alone, which outboxd.service reads: systemd gives it to that");
     status = s->choice.dry_run ? 0 : setup_may_write(&s->place);
     if (status != 0)
         return status;

@@ -171,8 +171,8 @@ int setup_write(const SetupAnswers *answers, const SetupPlace *place, const Buff
 int setup_start(const SetupPlace *place, SetupDone *done, Failure *f);
 
 /* The process that delivers from the queue directory of what is written, started by whomever; 0:
- * none that is known. */
-long setup_find_daemon(const SetupPlace *place);
+ * none that is known; a negative errno with a Failure: that directory cannot be used. */
+long setup_find_daemon(const SetupPlace *place, Failure *f);
 
 /* Queues a test message and follows it until the relay has answered. Returns the exit status, said;
  * tells what came of it in words and, where it is not NULL, in `*ret`. */

@@ -53,14 +53,15 @@ int setup_start(const SetupPlace *place, SetupDone *done, Failure *f)
     return done->daemon ? 1 : -ENOMEM;
 }
 
-long setup_find_daemon(const SetupPlace *place)
+long setup_find_daemon(const SetupPlace *place, Failure *f)
 {
     _cleanup_config_ Config *config = NULL;
     _cleanup_(spool_free_p) Spool *spool = NULL;
-    _cleanup_failure_ Failure f = {0};
+    int r = config_load(place->config, NULL, &config, f);
 
-    if (config_load(place->config, NULL, &config, &f) < 0 || config->spool.database ||
-        spool_open_to_read(config->spool.directory, &spool, &f) < 0)
+    if (r >= 0 && config->spool.database)
         return 0;
-    return presence_find_process(spool);
+    if (r >= 0)
+        r = spool_open_to_read(config->spool.directory, &spool, f);
+    return r < 0 ? r : presence_find_process(spool);
 }

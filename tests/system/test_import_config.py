@@ -265,6 +265,7 @@ odd = 1
             (["dma", self.write("dma.conf", "PORT 25\n")], 78, "names no relay"),
             (["msmtp", self.other / "gone"], 66, "is not there"),
             (["nullmailer", self.other], 66, "nullmailer's configuration"),
+            (["nullmailer", self.write("remote", "")], 66, "remote is no directory"),
             (["exim"], 64, "nullmailer, msmtp, ssmtp, dma"),
             ([], 64, "none was named"),
             (["msmtp", self.write("loop", "account a : b\n")], 78, "no account b above"),
@@ -289,8 +290,8 @@ odd = 1
         self.assert_passes("ssmtp", path)
 
     def test_levels_of_postfix_pass_the_check(self):
-        for level, dane in (("none", "off"), ("may", "off"), ("encrypt", "off"), ("dane", "try"), ("dane-only", "require"),
-                            ("fingerprint", "off"), ("verify", "off"), ("secure", "off")):
+        for level, dane in (("none", "off"), ("may", "off"), ("encrypt", "off"), ("dane", "try"),
+                            ("dane-only", "require"), ("fingerprint", "off"), ("verify", "off"), ("secure", "off")):
             with self.subTest(level=level):
                 _, made = self.assert_passes("postfix", self.write(
                     "main.cf", f"relayhost = [mail.lab.test]:587\nsmtp_tls_security_level = {level}\n"))
@@ -306,11 +307,10 @@ odd = 1
     def test_times_pass_the_check(self):
         """Where one is beyond the other, be that the one of another default."""
         postfix = "relayhost = [mail.lab.test]\n"
-        for text, first, longest in ((f"{postfix}minimal_backoff_time = 10m\nmaximal_backoff_time = 5m\n", "10m", "10m"),
-                                     (f"{postfix}minimal_backoff_time = 6h\n", "6h", "6h"),
-                                     (f"{postfix}maximal_backoff_time = 30s\n", "30s", "30s")):
-            _, made = self.assert_passes("postfix", self.write("main.cf", text))
-            self.assertEqual((made["retry"]["first"], made["retry"]["max"]), (first, longest))
+        for text, both in (("minimal_backoff_time = 10m\nmaximal_backoff_time = 5m\n", "10m"),
+                           ("minimal_backoff_time = 6h\n", "6h"), ("maximal_backoff_time = 30s\n", "30s")):
+            _, made = self.assert_passes("postfix", self.write("main.cf", postfix + text))
+            self.assertEqual((made["retry"]["first"], made["retry"]["max"]), (both, both))
         self.write("remotes", "mail.lab.test\n")
         for name, value in (("pausetime", "7200"), ("maxpause", "30")):
             self.write(name, f"{value}\n")
@@ -362,6 +362,16 @@ odd = 1
             self.assertEqual((made["relays"][0]["user"], self.secret()), ("me", f"{secret}\n"))
             self.assertNotIn("no login", text)
 
+    def test_empty_password(self):
+        self.write("remotes", "mail.lab.test smtp --user=a --pass= --starttls\n")
+        dma = f"SMARTHOST mail.lab.test\nSTARTTLS\nAUTHPATH {self.write('auth.conf', 'me|mail.lab.test:')}\n"
+        for system, path in (("nullmailer", self.other), ("dma", self.write("dma.conf", dma)),
+                             ("postfix", self.write("main.cf", self.LOGIN.format("static:me:")))):
+            with self.subTest(system=system):
+                text, made = self.assert_passes(system, path)
+                self.assertIsNone(made["relays"][0]["password_file"])
+                self.assertIn("the password is empty, and not taken", text)
+
     def test_text_of_logins_is_gone(self):
         """What postmap has made of it has a way back."""
         maps = f"hash:{self.other}/sasl_passwd"
@@ -382,10 +392,10 @@ odd = 1
 
     def test_services_of_postfix(self):
         """What master.cf sets for the client that mail goes out by holds; what it sets for others is told."""
-        main = "relayhost = [mail.lab.test]:465\nsmtp_tls_security_level = may\n"
+        main = "relayhost = [mail.lab.test]:465\nsmtp_tls_security_level = may\nlogin = me:secret\n"
         master = ("# service type ...\nsmtp inet n - y - - smtpd -o smtpd_tls_wrappermode=no\n"
                   "smtp unix - - y - - smtp\n  -o smtp_sasl_auth_enable=yes\n"
-                  "  -o { smtp_sasl_password_maps = static:me:secret }\n"
+                  "  -o { smtp_sasl_password_maps = static:${login} }\n"
                   "relay unix - - y - - smtp -o syslog_name=postfix/$service_name -o smtp_fallback_relay=\n"
                   "smtps unix - - y - - /usr/lib/postfix/smtp -osmtp_tls_wrappermode=yes\n")
         self.write("master.cf", master)
@@ -411,6 +421,20 @@ odd = 1
                             ("transport_maps =\n", "names no relay: outbox")):
             self.assertRegex(self.take("postfix", self.write("main.cf", text), status=78), words)
 
+    def test_values_of_postfix(self):
+        """As postconf -x says them; what it may be is not guessed."""
+        for value, host in (("[${set?{mail}}.lab.test]", "mail.lab.test"),
+                            ("[${set?mail}${set:no}.lab.test]", "mail.lab.test"),
+                            ("[${unset? {no} : {${set}}}.lab.test]", "mail.lab.test"),
+                            ("[${unset:{$(set)}}${unset?{no}}.lab.test]", "mail.lab.test"),
+                            ("${{a} == {a} ? {b} : {c}}", None), ("${set?{a}x}", None), ("${set?{a}", None),
+                            ("${set?{a}:b}", None), ("${set?{" * 30 + "a" + "}}" * 30, None)):
+            path = self.write("main.cf", f"relayhost = {value}\nset = mail\n")
+            if host is None:
+                self.assertIn("`postconf -nx`", self.take("postfix", path, status=78))
+            else:
+                self.assertEqual(self.assert_passes("postfix", path)[1]["relays"][0]["host"], host)
+
     def test_what_postfix_kept_here(self):
         text, _ = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test]\n"
                                      "virtual_mailbox_domains = own.test\nvirtual_mailbox_base = /srv\n"
@@ -431,7 +455,8 @@ odd = 1
         self.assertNotIn("noplaintext", text)
 
     def test_all_secrets_or_none(self):
-        self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\nb.lab.test smtp --user=b --pass=2 --starttls\n")
+        self.write("remotes", "mail.lab.test smtp --user=a --pass=1 --starttls\n"
+                              "b.lab.test smtp --user=b --pass=2 --starttls\n")
         (self.secrets / "password-2").touch()
         self.assertIn("password-2 is there already", self.take("nullmailer", self.other, status=66))
         self.assertEqual([path.name for path in self.secrets.iterdir()], ["password-2"])

@@ -182,6 +182,15 @@ class Files(SetupTest):
         self.write()
         self.assertTrue((self.directory / "outbox.conf.before-1").exists())
 
+    def test_a_queue_that_is_not_there(self):
+        options = "setup", "--yes", "--json", "--untested", "--relay", "a.test", "-d", self.queue.path
+        self.queue.path.rmdir()
+        self.assertIn(f"before that: {self.queue.path}: the queue directory does not exist; create it: mkdir",
+                      self.write())
+        self.assertIn("the queue directory does not exist", json.loads(self.outbox(*options))["missing"])
+        self.queue.path.mkdir()
+        self.assertIsNone(json.loads(self.outbox(*options))["missing"])
+
     def test_garbage_is_kept(self):
         for garbage in (b"\xff\x00 {{{", b"relays = (", b"\n" * 10):
             self.configuration.write_bytes(garbage)
@@ -270,6 +279,8 @@ class Files(SetupTest):
             (["--yes", "--relay", "a.test", "-d", self.password], "that is no directory"),
             (["--yes", "--relay", "a.test", "--client-id", "x"], "this relay is another"),
             (["--yes", "--provider", "microsoft365", "--user", "me@a.test"], "Microsoft 365 wants --client-id"),
+            (["--yes", "--relay", "a.test", "--user", "me", "--password-file", self.password, "--credential"],
+             "--credential goes with"),
             (["--json"], "--json goes with --yes"),
         ):
             done = self.outbox("setup", *arguments, status=None)
