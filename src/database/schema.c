@@ -108,6 +108,15 @@ static int check_owns(Database *database, Failure *f)
         "", "; name that one in spool.database, or with --set", f);
 }
 
+int database_schema_may_deliver(Database *database, Failure *f)
+{
+    return check_right(database,
+        "SELECT has_function_privilege('outbox.daemon_begin(text, interval)', 'execute'),"
+        " quote_ident(current_user)",
+        " may not deliver from the queue",
+        "; its owner lets it: `outbox database grant ROLE daemon`", f);
+}
+
 /* A schema that is there was made for its owner, who may not make one. */
 static int make(Database *database, Place place, Failure *f)
 {
