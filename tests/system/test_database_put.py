@@ -118,6 +118,19 @@ class Queue(PutTest):
                 self.assertEqual((said.returncode, said.stderr.count(b"\n")), (75, 1), said.stderr)
                 self.assertEqual(b"it is not known whether the message was queued" in said.stderr, doubtful)
 
+    def test_a_database_that_is_away_is_waited_for_once(self):
+        files = [self.directory / f"{name}.eml" for name in "abc"]
+        for file in files:
+            file.write_bytes(message())
+        self.configuration.write_text('spool = { database = "host=127.0.0.1 port=1"; };\n', encoding="ascii")
+        for command in (["queue", "--batch"], ["import", "eml"]):
+            said = self.outbox(*command, *files, status=None)
+            lines = said.stderr.decode().splitlines()
+            self.assertEqual((said.returncode, len(lines)), (75, 3), lines)
+            self.assertIn("see whether it runs", lines[0])
+            for line in lines[1:]:
+                self.assertIn("the database did not answer, and is not asked again", line)
+
     def test_a_batch(self):
         for name in ("a", "b"):
             (self.directory / name).write_bytes(message())
