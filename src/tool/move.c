@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/conninfo.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "tool/json.h"
@@ -263,6 +264,10 @@ static int open_places(
                 "--to %s: it is database, directory, the path of a directory, or the connection "
                 "string of a database",
                 to);
+        if (conninfo_has_secret(to))
+            return tool_usage(command,
+                "--to: there is a password in it, and on the command line every user can read it; "
+                "write it into a file that passfile=FILE names");
         conninfo = to;
     }
     if (!m->to_database && directory)

@@ -131,6 +131,9 @@ class Moves(MoveTest):
         nothing = self.move("directory", "7", status=None)
         self.assertIn(b"there is no message 7", nothing.stderr)
         self.assertEqual(self.move("nowhere", "7", status=None).returncode, 64)
+        secret = self.move("host=x password=hunter2", "--all", status=None)
+        self.assertEqual(secret.returncode, 64)
+        self.assertRegex(secret.stderr, b"--to: there is a password in it(?!.*hunter2)")
         self.assertEqual(self.here(), [])
 
 
