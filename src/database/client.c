@@ -256,6 +256,9 @@ int database_check_version(Database *database, int *ret, Failure *f)
         database, "SELECT version, oldest FROM outbox.hello()", DATABASE_NO_VALUES, &rows, f);
     char words[128];
 
+    if (r == -ESTALE) /* every version of the queue has that function */
+        return database_fail(database->pq, database->conn, FAULT_NO_SCHEMA,
+            "schema \"outbox\" has no function hello()", f);
     if (r < 0)
         return r;
     *ret = (int)database_number(&rows, 0, 0);

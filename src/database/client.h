@@ -39,6 +39,9 @@ int database_open(const char *conninfo, Database **ret, Failure *f);
 /* Whether that error says that the login was refused, or may do nothing there. */
 bool database_is_refusal(int error);
 
+/* Whether it says that nobody answers there: whatever else is asked meets with it as well. */
+bool database_is_away(int error);
+
 /* The same without looking what is there. */
 int database_connect(const char *conninfo, Database **ret, Failure *f);
 

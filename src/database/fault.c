@@ -53,6 +53,12 @@ bool database_is_refusal(int error)
     return error == rows[FAULT_PASSWORD].error || error == rows[FAULT_RIGHT].error;
 }
 
+bool database_is_away(int error)
+{
+    return error == rows[FAULT_UNREACHABLE].error || error == rows[FAULT_NAME].error ||
+           error == rows[FAULT_LOST].error || error == rows[FAULT_TIMEOUT].error;
+}
+
 bool database_fault_passes(DatabaseFault fault)
 {
     return fault != FAULT_PARAMETERS && fault != FAULT_REFUSED;

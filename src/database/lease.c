@@ -18,10 +18,9 @@
 #include "database/wishes.h"
 #include "database/writes.h"
 
-/* What is held is ours for LEASE after the database has heard of us. What a daemon that is gone
- * held, others have after that. The margin is for how differently clocks run, and for what is sent
- * then. */
-#define LEASE (60 * USEC_PER_SEC)
+/* What a daemon that is gone held, others have after its lease. The margin is for how differently
+ * clocks run, and for what is sent then. */
+#define LEASE DATABASE_SOURCE_LEASE
 #define LEASE_MARGIN (10 * USEC_PER_SEC)
 #define RENEW_EVERY (15 * USEC_PER_SEC)
 

@@ -51,14 +51,14 @@ static int fill_terms(const DatabaseMessage *message, Terms *terms)
     return r;
 }
 
-/* 1 where the role may say whose a message is. */
-static int may_say_who(Database *database, Failure *f)
+/* Whether the role may say whose a message is. */
+static int look_for_rights(Database *database, Failure *f)
 {
     _cleanup_database_rows_ DatabaseRows rows = {0};
     int r;
 
     if (database->rights_known)
-        return database->may_say_who;
+        return 0;
     r = database_query(database,
         "SELECT has_function_privilege('outbox.submit_as(bigint, text, text, text[], text[], bytea,"
         " text, text, timestamptz)', 'execute')",
@@ -67,7 +67,7 @@ static int may_say_who(Database *database, Failure *f)
         return r;
     database->rights_known = true;
     database->may_say_who = database_is_true(&rows, 0, 0);
-    return database->may_say_who;
+    return 0;
 }
 
 /* With the content, or without where it was appended. */
@@ -87,15 +87,13 @@ static int submit(Database *database, const DatabaseMessage *message, const Term
         database_text(e->not_before > 0 ? terms->not_before : NULL),
         database_text(terms->uid),
     };
-    int r = may_say_who(database, f);
+    int r = database_query(database,
+        database->may_say_who ? "SELECT outbox.submit_as($9, $1, $2, $3, $4, $5::bytea, $6, $7,"
+                                " to_timestamp($8::bigint / 1e6))"
+                              : "SELECT outbox.submit($1, $2, $3, $4, $5::bytea, $6, $7,"
+                                " to_timestamp($8::bigint / 1e6))",
+        values, database->may_say_who ? 9 : 8, &rows, f);
 
-    if (r >= 0)
-        r = database_query(database,
-            r > 0 ? "SELECT outbox.submit_as($9, $1, $2, $3, $4, $5::bytea, $6, $7,"
-                    " to_timestamp($8::bigint / 1e6))"
-                  : "SELECT outbox.submit($1, $2, $3, $4, $5::bytea, $6, $7,"
-                    " to_timestamp($8::bigint / 1e6))",
-            values, r > 0 ? 9 : 8, &rows, f);
     if (r < 0)
         return r;
     *ret_id = strdup(database_field(&rows, 0, 0) ?: "");
@@ -207,7 +205,7 @@ static int put(Database *database, const DatabaseMessage *message, const void *s
 
     if (r < 0)
         return failure_set_errno(f, r, "the message cannot be queued");
-    r = fill_piece(&piece, read, source, f);
+    r = look_for_rights(database, f) ?: fill_piece(&piece, read, source, f);
     if (r < 0)
         return r;
     if (r > 0)

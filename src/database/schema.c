@@ -105,7 +105,16 @@ static int check_owns(Database *database, Failure *f)
     return check_right(database,
         "SELECT pg_has_role(nspowner, 'USAGE'), format('%I does not own the queue: %I does',"
         " current_user, pg_get_userbyid(nspowner)) FROM pg_namespace WHERE nspname = 'outbox'",
-        "", ", and gives rights; name it in spool.database, or with --set", f);
+        "", "; name that one in spool.database, or with --set", f);
+}
+
+int database_schema_may_deliver(Database *database, Failure *f)
+{
+    return check_right(database,
+        "SELECT has_function_privilege('outbox.daemon_begin(text, interval)', 'execute'),"
+        " quote_ident(current_user)",
+        " may not deliver from the queue",
+        "; its owner lets it: `outbox database grant ROLE daemon`", f);
 }
 
 /* A schema that is there was made for its owner, who may not make one. */
@@ -154,6 +163,8 @@ int database_schema_upgrade(Database *database, Failure *f)
     int version, r = begin(database, f);
 
     if (r == 0)
+        r = check_owns(database, f);
+    if (r == 0)
         r = database_check_version(database, &version, f);
     if (r == 0)
         r = grant_again(database, f);
@@ -162,10 +173,12 @@ int database_schema_upgrade(Database *database, Failure *f)
 
 int database_schema_grant(Database *database, const char *role, const char *kind, Failure *f)
 {
-    int r = begin(database, f);
+    int version, r = begin(database, f);
 
     if (r == 0)
         r = check_owns(database, f);
+    if (r == 0)
+        r = database_check_version(database, &version, f);
     if (r == 0)
         r = database_query(database, "SELECT outbox.allow($1::name, $2)",
             DATABASE_VALUES(database_text(role), database_text(kind)), NULL, f);

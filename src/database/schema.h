@@ -11,5 +11,8 @@ int database_schema_init(Database *database, Failure *f);
  * were given are given for new functions, too. */
 int database_schema_upgrade(Database *database, Failure *f);
 
+/* Whether this role may deliver: -EACCES where it may not. */
+int database_schema_may_deliver(Database *database, Failure *f);
+
 /* `kind`: "producer", "daemon" or "operator". */
 int database_schema_grant(Database *database, const char *role, const char *kind, Failure *f);

@@ -14,6 +14,7 @@
 #include "database/lease.h"
 #include "database/reading.h"
 #include "database/rest.h"
+#include "database/schema.h"
 #include "database/source_state.h"
 #include "database/writes.h"
 
@@ -211,12 +212,10 @@ Source *database_source_base(DatabaseSource *d)
 
 int database_source_check(const char *conninfo, Failure *f)
 {
-    Database *database;
+    _cleanup_(database_close_p) Database *database = NULL;
     int r = database_open(conninfo, &database, f);
 
-    if (r >= 0)
-        database_close(database);
-    return r;
+    return r < 0 ? r : database_schema_may_deliver(database, f);
 }
 
 void database_source_configure(DatabaseSource *d, const Config *config)

@@ -13,6 +13,9 @@
 
 typedef struct DatabaseSource DatabaseSource;
 
+/* What is held is nobody else's for so long after the database was heard of. */
+#define DATABASE_SOURCE_LEASE (60 * USEC_PER_SEC)
+
 /* Whether a daemon could use it: connects, and waits. 0, or a negative errno with a Failure. */
 int database_source_check(const char *conninfo, Failure *f);
 

@@ -109,6 +109,13 @@ static void on_problem(void *user, const ProblemReport *report)
         emptying_stop(e, e->stop_timeout);
 }
 
+/* What became of messages in flight nobody else knows before it is written: a database is waited
+ * for as long as they are nobody else's, whatever a stop may take. */
+static usec_t patience_with_source(const Emptying *e)
+{
+    return e->database ? MAX(e->stop_timeout, DATABASE_SOURCE_LEASE) : e->stop_timeout;
+}
+
 /* It may be back in a moment, or tomorrow: another run goes on with what is left. What has not
  * begun has failed as a whole. */
 static void on_source(void *user, bool back, const Failure *failure)
@@ -123,7 +130,7 @@ static void on_source(void *user, bool back, const Failure *failure)
         (void)failure_set(e->lost, -EIO, failure->number, "%s", failure_text(failure));
     else
         e->observer.problem(e->user, &(ProblemReport){.failure = failure});
-    emptying_stop(e, e->stop_timeout);
+    emptying_stop(e, patience_with_source(e));
 }
 
 static void on_idle(void *user)

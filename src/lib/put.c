@@ -25,10 +25,16 @@ static void drop_link(void *database)
 /* The one that is kept, or a new one, which is kept where there is room for it. */
 static int open_link(QueueLink *link, const char *conninfo, Database **ret, Failure *f)
 {
-    int r = link && link->what ? 0 : database_open(conninfo, ret, f);
+    int r;
 
+    if (link && link->error < 0)
+        return failure_set(
+            f, link->error, ERROR_DATABASE, "the database did not answer, and is not asked again");
+    r = link && link->what ? 0 : database_open(conninfo, ret, f);
+    if (r < 0 && link && database_is_away(r))
+        link->error = r;
     if (r == 0 && link && !link->what)
-        *link = (QueueLink){*ret, drop_link};
+        *link = (QueueLink){.what = *ret, .drop = drop_link};
     else if (r == 0 && link)
         *ret = link->what;
     return r;

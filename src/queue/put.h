@@ -15,6 +15,7 @@
 typedef struct QueueLink {
     void *what; /* NULL: nothing so far */
     void (*drop)(void *what);
+    int error; /* it cannot be opened, and is not waited for again; 0: it is not known */
 } QueueLink;
 
 /* Where messages go, and what is known of who may queue what there. */

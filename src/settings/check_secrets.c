@@ -224,10 +224,6 @@ int check_database(Draft *draft)
 #endif
     if (!conninfo_has_secret(database))
         return 0;
-    if (origin->line == 0 && !draft->is_program)
-        return draft_mistake_in(draft, setting, 0,
-            "there is a password in it, and on the command line every user can read it; write it "
-            "into a file that passfile=FILE names, or into the configuration file");
     return origin->st ? check_readers(draft, setting, 0, origin->st, origin->file, &queue,
                             ", or rather keep the password in a file that passfile=FILE names")
                       : 0;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/conninfo.h"
 #include "base/macros.h"
 #include "settings/target.h"
 
@@ -60,6 +61,10 @@ static int apply(Draft *draft, const char *name, const char *value)
             setting->name, setting->name, setting->name);
     if (!draft_wants(draft, setting))
         return 0;
+    if (setting->type == SETTING_CONNINFO && !draft->is_program && conninfo_has_secret(value))
+        return draft_mistake(draft, origin_of(draft), name,
+            "there is a password in it, and on the command line every user can read it; write it "
+            "into a file that passfile=FILE names, or into the configuration file");
     if (section_needs_place(setting->section))
         return draft_mistake(draft, origin_of(draft), name,
             "a %s has its place among others; write %s into the configuration file",

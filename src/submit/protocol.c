@@ -91,6 +91,8 @@ static SubmitEvent take_argument(
         if (++parser->n_arguments > SUBMIT_ARGUMENTS_MAX)
             return wrong(parser, ERROR_USAGE, "a question has 256 arguments at most", f);
     }
+    if (event == SUBMIT_KEY && strlen(argument) > SUBMIT_KEY_MAX)
+        return wrong(parser, ERROR_USAGE, "a key has 480 octets at most", f);
     if (event == SUBMIT_ARGUMENT || event == SUBMIT_KEY) {
         *ret = (SubmitPart){.data = argument, .n = strlen(argument)};
         return event;

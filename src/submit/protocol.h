@@ -15,6 +15,7 @@
 #define SUBMIT_LINE_MAX 512                  /* octets of a line, with its end */
 #define SUBMIT_PIECE_MAX (UINT64_C(1) << 40) /* octets of one DATA */
 #define SUBMIT_ARGUMENTS_MAX 256             /* of one question */
+#define SUBMIT_KEY_MAX 480 /* octets, so that it fits beside the user in the database */
 
 typedef enum SubmitEvent {
     SUBMIT_MORE,     /* all octets are used up, and more are wanted */

@@ -14,7 +14,6 @@
 
 #define PIECE_BYTES ((size_t)64 * 1024)
 #define ANSWER_MAX 4096
-#define KEY_MAX 480 /* so that it fits in a line, and beside the user in the database */
 
 int submit_connect(const char *path, int *ret, Failure *f)
 {
@@ -46,9 +45,10 @@ static int check_key(const char *key, Failure *f)
     for (const char *p = key; *p; p++)
         if ((unsigned char)*p < ' ' || *p == 0x7f)
             return failure_set(f, -EINVAL, ERROR_USAGE, "the key has a control character");
-    return *key && strlen(key) <= KEY_MAX ? 0
-                                          : failure_set(f, -EINVAL, ERROR_USAGE,
-                                                "the key is empty, or longer than 480 octets");
+    return *key && strlen(key) <= SUBMIT_KEY_MAX
+               ? 0
+               : failure_set(
+                     f, -EINVAL, ERROR_USAGE, "the key is empty, or longer than 480 octets");
 }
 
 int submit_sender_open(const char *path, SubmitSender *ret, Failure *f)

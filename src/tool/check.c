@@ -13,7 +13,7 @@
 #include "base/hostname.h"
 #include "base/idn.h"
 #include "base/text.h"
-#include "database/client.h"
+#include "database/source.h"
 #include "delivery/advice.h"
 #include "message/address.h"
 #include "net/relay_check.h"
@@ -419,10 +419,9 @@ static int check_all(Config *config, const char *only, CheckAsked *asked, bool j
 
 static int check_database(const char *conninfo)
 {
-    _cleanup_(database_close_p) Database *database = NULL;
     _cleanup_failure_ Failure f = {0};
 
-    return database_open(conninfo, &database, &f) < 0 ? tool_fail(&f) : EX_OK;
+    return database_source_check(conninfo, &f) < 0 ? tool_fail(&f) : EX_OK;
 }
 
 /* Whoever may not look into the queue, or is not the daemon's user, has not got its rights. Returns

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/conninfo.h"
 #include "base/errors.h"
 #include "base/text.h"
 #include "tool/json.h"
@@ -147,6 +148,18 @@ static void fail(Move *m, const char *id, int error, Failure *f)
 
 /* ---- doing ---- */
 
+/* The others would meet with it as well. */
+static bool is_common(int error)
+{
+    return error_is_common(error) || database_is_away(error);
+}
+
+/* Somebody was quicker: it is gone, or is being sent. */
+static bool is_taken(int error, const Failure *f)
+{
+    return error == -ENOENT || (error == -EBUSY && f->number == ERROR_WOULD_BLOCK);
+}
+
 static int move_one(Move *m, const ToolMessage *message)
 {
     _cleanup_failure_ Failure f = {0};
@@ -163,10 +176,10 @@ static int move_one(Move *m, const ToolMessage *message)
     if (r >= 0) {
         m->n++;
         tell(m, message->id, new_id, NULL);
-    } else if (r != -ENOENT || !(m->all || m->selects)) { /* else somebody was quicker */
+    } else if (!is_taken(r, &f) || !(m->all || m->selects)) {
         fail(m, message->id, r, &f);
     }
-    return error_is_common(r) ? r : 0; /* the others would meet with it as well */
+    return is_common(r) ? r : 0;
 }
 
 static bool can_move(SpoolState state)
@@ -181,7 +194,9 @@ static int move_found(void *user, Inspection *i, Failure *f)
 
     snprintf(message.id, sizeof(message.id), "%s", i->id);
     r = move_one(user, &message);
-    return r < 0 ? failure_set(f, r, error_from_errno(r), "the others stay where they are") : 0;
+    return r < 0 ? failure_set(f, r, database_is_away(r) ? ERROR_DATABASE : error_from_errno(r),
+                       "the others stay where they are")
+                 : 0;
 }
 
 static int move_named(Move *m, char **ids)
@@ -251,6 +266,10 @@ static int open_places(
                 "--to %s: it is database, directory, the path of a directory, or the connection "
                 "string of a database",
                 to);
+        if (conninfo_has_secret(to))
+            return tool_usage(command,
+                "--to: there is a password in it, and on the command line every user can read it; "
+                "write it into a file that passfile=FILE names");
         conninfo = to;
     }
     if (!m->to_database && directory)

@@ -30,8 +30,8 @@ int moving_begin(
 void moving_done(Moving *moving);
 
 /* Moves one message; `ret_id` (the caller frees) is what it is called there. 0; -ENOENT when it is
- * gone; -EBUSY when it is being sent; or another negative errno, each with a Failure, and it is
- * where it was. */
+ * gone; -EBUSY with ERROR_WOULD_BLOCK when it is being sent; or another negative errno, each with a
+ * Failure, and it is where it was. */
 int move_to_database(Moving *moving, const ToolMessage *message, char **ret_id, Failure *f);
 int move_to_directory(Moving *moving, const ToolMessage *message, char **ret_id, Failure *f);
 

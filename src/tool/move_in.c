@@ -59,7 +59,7 @@ static int fail_claim(const Going *g, int result, Failure *f)
             "%s is being sent, or moved; try again when that is done", g->what.id);
     case SPOOL_WRITING:
     case SPOOL_UNSETTLED:
-        return failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
+        return failure_set(f, -EAGAIN, ERROR_WOULD_BLOCK,
             "%s may still be written to; try again in a moment", g->what.id);
     default:
         return f->text ? -EBADMSG

@@ -76,7 +76,7 @@ static int fail_to_hold(const char *number, const char *state, Failure *f)
         return failure_set(
             f, -ENOENT, ERROR_FILE, "%s has been sent, and stays where it is", number);
     if (text_equal(state, "held"))
-        return failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
+        return failure_set(f, -EAGAIN, ERROR_WOULD_BLOCK,
             "%s is being moved by another: `outbox show %s` says by whom", number, number);
     return failure_set(f, -ENOENT, ERROR_FILE, "there is no message %s", number);
 }

@@ -135,7 +135,8 @@ static void on_message(void *user, const MessageReport *report)
     Processing *p = user;
 
     if (report->change == MESSAGE_ABANDONED && may_print(p, STDERR_FILENO))
-        (void)tool_fail_number(ERROR_SPOOL, "%s: left as .sending: %s", report->id, report->text);
+        (void)tool_fail_number(p->emptying.database ? ERROR_DATABASE : ERROR_SPOOL,
+            "%s: left as %ssending: %s", report->id, p->emptying.database ? "" : ".", report->text);
     if (report->change == MESSAGE_FAILED)
         print_failed(p, report);
 }

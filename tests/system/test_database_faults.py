@@ -39,6 +39,19 @@ class Held(DatabaseTest):
         self.assertRegex(result.stderr, r"spool.database: .* version 0, and this outbox needs 1; .*upgrade")
         self.assertEqual(daemon.terminate(), 0)
 
+    def test_a_role_that_may_not_deliver(self):
+        """The check finds it before the daemon does."""
+        self.sql("CREATE ROLE app LOGIN; SET search_path = outbox; SELECT allow('app', 'producer')")
+        self.addCleanup(self.sql, "DROP OWNED BY app; DROP ROLE app")
+        self.configure(self.settings(self.odd()), spool={"database": self.conninfo(user="app")})
+        command = [lab.program("outboxd"), "--config", self.configuration, "--check"]
+        result = subprocess.run(command, capture_output=True, check=False, text=True)
+        self.assertEqual(result.returncode, 78)
+        self.assertIn("spool.database: the role app may not deliver from the queue; its owner lets it: "
+                      "`outbox database grant ROLE daemon`", result.stderr)
+        self.sql("SET search_path = outbox; SELECT allow('app', 'daemon')")
+        self.assertEqual(subprocess.run(command, capture_output=True, check=False).returncode, 0)
+
     def test_schema_of_another_version(self):
         self.sql("UPDATE outbox.version SET number = 0")
         self.check("version 0", lambda: self.sql("UPDATE outbox.version SET number = 1"))

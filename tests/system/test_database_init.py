@@ -70,6 +70,12 @@ class Init(DatabaseTest):
         self.tool("database", "init", role="app")
         self.assertEqual(self.sql("SELECT version FROM outbox.hello()"), [["1"]])
 
+    def test_a_schema_that_nothing_was_made_in(self):
+        self.sql("CREATE SCHEMA outbox AUTHORIZATION owner")
+        for task in (["check"], ["upgrade"], ["grant", "app", "producer"]):
+            self.fails("database", *task, status=78, words=["9002", "there is no queue in it", "outbox database init"])
+        self.tool("database", "init")
+
     def test_in_a_database_that_cannot_hold_what_relays_say(self):
         self.database.sql_alone("DROP DATABASE shop WITH (FORCE)")
         self.database.sql_alone("CREATE DATABASE shop OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
@@ -129,6 +135,13 @@ class Trouble(DatabaseTest):
         self.grant("boss", "operator")
         self.fails("database", "grant", "app", "producer", role="boss", status=77,
                    words=["10013", "the role boss does not own the queue: owner does"])
+
+    def test_brought_up_to_date_by_the_owner(self):
+        self.init()
+        self.grant("boss", "operator")
+        for role in ("boss", "app"):
+            self.fails("database", "upgrade", role=role, status=77,
+                       words=["10013", f"the role {role} does not own the queue: owner does; name that one in"])
 
     def test_everybody_is_no_role(self):
         self.init()

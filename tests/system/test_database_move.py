@@ -131,8 +131,34 @@ class Moves(MoveTest):
         nothing = self.move("directory", "7", status=None)
         self.assertIn(b"there is no message 7", nothing.stderr)
         self.assertEqual(self.move("nowhere", "7", status=None).returncode, 64)
+        secret = self.move("host=x password=hunter2", "--all", status=None)
+        self.assertEqual(secret.returncode, 64)
+        self.assertRegex(secret.stderr, b"--to: there is a password in it(?!.*hunter2)")
         self.assertEqual(self.here(), [])
 
+
+    def test_what_is_claimed_meanwhile_stays(self):
+        """It is named with all others, and a daemon is quicker."""
+        self.sql("SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'Subject: x') FROM generate_series(1, 2)")
+        daemon = self.sql("SELECT outbox.daemon_begin('host', '1 hour')")[0][0]
+        self.sql("CREATE FUNCTION outbox.quick() RETURNS trigger LANGUAGE plpgsql AS "
+                 f"'BEGIN PERFORM outbox.claim({daemon}, '''', ''0'', 0, ''{{}}'', 10); RETURN NULL; END';"
+                 "CREATE TRIGGER quick AFTER INSERT ON outbox.departed FOR EACH ROW EXECUTE FUNCTION outbox.quick()")
+        self.assertIn("1 message moved", self.move("directory", "--all"))
+        self.assertEqual([one["state"] for one in self.there()], ["sending"])
+
+    def test_a_database_that_is_lost_is_told_once(self):
+        for name in "abc":
+            self.queue.drop(name, message())
+        time.sleep(SETTLE)
+        self.sql("CREATE FUNCTION outbox.end() RETURNS trigger LANGUAGE plpgsql AS "
+                 "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';"
+                 "CREATE TRIGGER quick AFTER INSERT ON outbox.message FOR EACH ROW EXECUTE FUNCTION outbox.end()")
+        lost = self.move("database", "--all", status=None)
+        lines = lost.stderr.decode().splitlines()
+        self.assertEqual((lost.returncode, len(lines)), (75, 2), lines)
+        self.assertIn("the others stay where they are", lines[1])
+        self.assertEqual((len(self.here()), self.there()), (3, []))
 
     def test_a_large_one_goes_in_pieces(self):
         """And back, and there again: as often as one likes."""

@@ -103,15 +103,33 @@ class Passes(DatabaseTest):
                 self.assertIn(text, result.stderr)
                 self.assertEqual((result.stdout, result.stderr.count(b"\n")), (b"", 1))
 
-    def test_lost_on_the_way(self):
-        """What the relay has accepted meanwhile is written, or told: nothing is taken any more."""
+    def lose(self):
+        """A process of which the relay accepts a message while its database crashes, and has said so."""
         relay = self.odd(lambda talk, verb, argument: self.database.crash() or None
                          if verb == "DATA" and self.database.process.is_running() else None)
-        self.passing(relay)
+        self.configure(self.settings(relay), spool={"database": self.conninfo()}, daemon={"stop_timeout": 0})
         self.put("ann"), self.put("bob")
-        result = self.process(75)
-        self.assertIn(b"database", result.stderr)
-        self.assertLessEqual(len(relay.accepted), 2)
+        child = Process([program("outbox"), "--config", self.configuration, "process"], self.directory / "process.log")
+        wait_for(lambda: "outbox: 9011: " in child.output(), "the database is lost")
+        wait_for(lambda: any((number, "QUIT") in relay.verbs for number, verb in relay.verbs if verb == "."),
+                 "the relay's reply to a message was read")
+        return relay, child
+
+    def test_lost_on_the_way_and_back(self):
+        """What the relay has accepted meanwhile is written, whatever a stop may take: nothing is sent twice."""
+        relay, child = self.lose()
+        self.database.start()
+        self.assertEqual(child.wait(), 75)
+        self.assertNotIn("left as sending", child.output())
+        self.assertEqual(self.count() + len(relay.accepted), 2)
+        self.assertEqual(self.count("leased"), 0)
+
+    def test_lost_on_the_way_for_good(self):
+        """What could not be written is told."""
+        _, child = self.lose()
+        child.signal(signal.SIGTERM)
+        self.assertEqual(child.wait(), 75)
+        self.assertRegex(child.output(), r"outbox: 9011: \d+: left as sending: its end could not be written")
         self.database.start()
         self.assertEqual(self.count("leased") + self.count("ready"), 2)
 

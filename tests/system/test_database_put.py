@@ -3,14 +3,33 @@ where they are long."""
 
 import hashlib
 import os
+import select
 import subprocess
 import sys
 
 import lab
 from case import message
+from gate import Gate
 from lab import program
 from odd_relay import RelayTest
 from test_database_init import DatabaseTest
+
+
+class CutAt(Gate):
+    """Who says these words is cut off, and the server never hears them."""
+
+    def __init__(self, server, words):
+        self.words = words
+        super().__init__(server)
+
+    def _pass_on(self, client, server):
+        others = {client: server, server: client}
+        while True:
+            for one in select.select(list(others), [], [])[0]:
+                data = one.recv(1 << 16)
+                if not data or self.words in data:
+                    return
+                others[one].sendall(data)
 
 
 class PutTest(DatabaseTest):
@@ -85,6 +104,32 @@ class Queue(PutTest):
         self.assertEqual(self.sql("SELECT count(*), count(DISTINCT backend) FROM outbox.message"), [["3", "1"]])
         self.outbox("import", "eml", *files[2:])
         self.assertEqual(self.sql("SELECT count(*), count(DISTINCT backend) FROM outbox.message"), [["5", "2"]])
+
+    def test_cut_off(self):
+        """Whether it was queued is not known once that was asked for, and not before."""
+        for words, doubtful in ((b"has_function_privilege", False), (b"SELECT outbox.submit_as(", True)):
+            with self.subTest(words):
+                gate = CutAt(self.database.directory / f".s.PGSQL.{self.database.port}", words)
+                self.addCleanup(gate.close)
+                self.configuration.write_text(
+                    f'spool = {{ database = "host=127.0.0.1 port={gate.port} dbname=shop user=worker"; }};\n',
+                    encoding="ascii")
+                said = self.outbox("queue", stdin=message(), status=None)
+                self.assertEqual((said.returncode, said.stderr.count(b"\n")), (75, 1), said.stderr)
+                self.assertEqual(b"it is not known whether the message was queued" in said.stderr, doubtful)
+
+    def test_a_database_that_is_away_is_waited_for_once(self):
+        files = [self.directory / f"{name}.eml" for name in "abc"]
+        for file in files:
+            file.write_bytes(message())
+        self.configuration.write_text('spool = { database = "host=127.0.0.1 port=1"; };\n', encoding="ascii")
+        for command in (["queue", "--batch"], ["import", "eml"]):
+            said = self.outbox(*command, *files, status=None)
+            lines = said.stderr.decode().splitlines()
+            self.assertEqual((said.returncode, len(lines)), (75, 3), lines)
+            self.assertIn("see whether it runs", lines[0])
+            for line in lines[1:]:
+                self.assertIn("the database did not answer, and is not asked again", line)
 
     def test_a_batch(self):
         for name in ("a", "b"):

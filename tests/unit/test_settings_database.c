@@ -48,6 +48,27 @@ START_TEST(no_password_on_the_command_line)
 }
 END_TEST
 
+/* Whatever reads no more than the spool's settings says so, too. */
+START_TEST(no_password_on_any_command_line)
+{
+    char path[100];
+    _cleanup_config_ Config *config = NULL;
+    _cleanup_failure_ Failure f = {0};
+    _cleanup_free_
+    char *database = NULL;
+
+    put("outbox.conf", RELAY(""), 0644);
+    place("outbox.conf", path);
+    ck_assert_int_lt(
+        config_load_spool(path, OVERRIDES("database=host=db password=hunter2"), &config, &f), 0);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "--set database: there is a password in it"));
+    ck_assert_int_lt(config_load_database(path,
+                         OVERRIDES("spool.database=postgresql://u:hunter2@db/shop"), &database, &f),
+        0);
+    ck_assert_ptr_null(strstr(failure_text(&f), "hunter2"));
+}
+END_TEST
+
 START_TEST(without_a_password_everybody_may_read_it)
 {
     char path[100];
@@ -82,6 +103,7 @@ int main(void)
     tcase_add_test(t, it_is_taken_as_it_stands_and_shown_without_the_password);
     tcase_add_test(t, nobody_else_reads_a_password);
     tcase_add_test(t, no_password_on_the_command_line);
+    tcase_add_test(t, no_password_on_any_command_line);
     tcase_add_test(t, without_a_password_everybody_may_read_it);
 #else
     tcase_add_test(t, a_program_without_postgresql_says_so);

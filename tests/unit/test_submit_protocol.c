@@ -77,6 +77,18 @@ START_TEST(test_questions)
 }
 END_TEST
 
+START_TEST(test_length_of_a_key)
+{
+    char said[SUBMIT_LINE_MAX], told[SUBMIT_LINE_MAX];
+
+    snprintf(said, sizeof(said), "QUEUE\nKEY %0*d\n", SUBMIT_KEY_MAX, 1);
+    snprintf(told, sizeof(told), "<BEGIN><KEY>%0*d", SUBMIT_KEY_MAX, 1);
+    check(said, told);
+    snprintf(said, sizeof(said), "QUEUE\nKEY %0*d\n", SUBMIT_KEY_MAX + 1, 1);
+    check(said, "<BEGIN><WRONG>9001");
+}
+END_TEST
+
 START_TEST(test_wrong_questions)
 {
     static const char *const wrong[] = {"ARGUMENT\n", "ARGUMENT \n", "COLUMNS\n", "COLUMNS 0\n",
@@ -212,6 +224,7 @@ static Suite *make_suite(void)
 
     tcase_add_test(tcase, test_messages);
     tcase_add_test(tcase, test_questions);
+    tcase_add_test(tcase, test_length_of_a_key);
     tcase_add_test(tcase, test_wrong_questions);
     tcase_add_test(tcase, test_wrong);
     tcase_add_test(tcase, test_wrong_in_message);
