@@ -106,6 +106,7 @@ class Trouble(DatabaseTest):
             ("hots=x dbname=shop", 78, ["9002", "hots", "correct spool.database"]),
             ("service=nothing", 78, ["9002", "nothing", "correct spool.database"]),
             ("host=x port=seven", 78, ["9002", "seven", "correct spool.database"]),
+            (uri("owner") + " options=-cnothing=1", 78, ["9002", "nothing", "correct spool.database"]),
             ("postgresql://app@db/shop?sslmode", 78, ["9002", "without \"=\""]),
         )
         for conninfo, status, words in cases:
@@ -160,7 +161,7 @@ class Trouble(DatabaseTest):
     def test_only_to_be_read(self):
         self.init()
         self.sql("ALTER DATABASE shop SET default_transaction_read_only = on")
-        self.fails("database", "check", status=75, words=["9011", "read-only", "target_session_attrs"])
+        self.fails("database", "check", status=75, words=["9011", "default_transaction_read_only"])
 
 
 class Rights(DatabaseTest):
