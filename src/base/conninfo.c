@@ -1,6 +1,7 @@
 /* Connection strings, as libpq reads them. Must never show a password. */
 #include "base/conninfo.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -62,13 +63,85 @@ static int next_pair(const char **at, Pair *ret)
     return 1;
 }
 
+/* ---- what libpq would not take: it says so with all of the URI, and the password in it ---- */
+
+static bool is_encoded(const char *text)
+{
+    while ((text = strchr(text, '%'))) {
+        if (!isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]) ||
+            strncmp(text, "%00", 3) == 0)
+            return false;
+        text += 3;
+    }
+    return true;
+}
+
+/* `*ret` is behind it: one in brackets ends with them. */
+static bool skip_host(const char *host, const char **ret)
+{
+    const char *end = *host == '[' ? strchr(host, ']') : host + strcspn(host, ":/?,");
+
+    *ret = end;
+    if (*host != '[')
+        return !memchr(host, '@', (size_t)(end - host));
+    if (!end || end == host + 1 || !strchr(":/?,", end[1])) /* or the string's end */
+        return false;
+    *ret = end + 1;
+    return true;
+}
+
+/* HOST:PORT,HOST:PORT... in front of a path or a query. */
+static bool skip_hosts(const char *at, const char **ret)
+{
+    for (;; at++) {
+        if (!skip_host(at, &at))
+            return false;
+        if (*at == ':')
+            at += 1 + strspn(at + 1, "0123456789");
+        if (*at != ',')
+            break;
+    }
+    *ret = at;
+    return !*at || *at == '/' || *at == '?';
+}
+
+static bool has_pairs(const char *query)
+{
+    while (*query) {
+        size_t n = strcspn(query, "&"), n_name = strcspn(query, "=&");
+
+        if (n_name == n || memchr(query + n_name + 1, '=', n - n_name - 1))
+            return false;
+        query += n + (query[n] == '&');
+    }
+    return true;
+}
+
+/* A login ends at the first "@", unless there is a "/" before: what was meant as part of a password
+ * is then the host's or the database's name, which is told. */
+static const char *uri_fault(const char *login)
+{
+    size_t n = strcspn(login, "@/"), n_meant = url_login_bytes(login);
+    bool has_login = login[n] == '@', has_meant = memchr(login, ':', n_meant) != NULL;
+    const char *at;
+
+    if (!is_encoded(login))
+        return "has a \"%\" that is not followed by two hexadecimal digits (itself it is %25)";
+    if (!skip_hosts(has_login ? login + n + 1 : login, &at) || (!has_login && has_meant))
+        return "has a host, a port or a password that is none in a URI, where \"@\" is %40 and "
+               "\"/\" is %2F";
+    at = strchr(at, '?');
+    return !at || has_pairs(at + 1) ? NULL : "has a parameter without \"=\", or with two of them";
+}
+
 const char *conninfo_fault(const char *text)
 {
+    const char *login = uri_login(text);
     Pair pair;
     int r;
 
-    if (uri_login(text))
-        return NULL;
+    if (login)
+        return uri_fault(login);
     while ((r = next_pair(&text, &pair)) > 0)
         ;
     if (r == 0)
@@ -121,6 +194,25 @@ static int append_uri(const char *text, Buffer *out)
     return r ?: buffer_append_string(out, text);
 }
 
+/* A keyword that libpq does not have may be a misspelt "password". */
+static bool is_shown(const Pair *pair)
+{
+    static const char *const keywords[] = {"application_name", "channel_binding", "client_encoding",
+        "connect_timeout", "dbname", "fallback_application_name", "gssdelegation", "gssencmode",
+        "gsslib", "host", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle",
+        "keepalives_interval", "krbsrvname", "load_balance_hosts", "options", "passfile", "port",
+        "replication", "require_auth", "requirepeer", "service", "servicefile",
+        "ssl_max_protocol_version", "ssl_min_protocol_version", "sslcert", "sslcertmode",
+        "sslcompression", "sslcrl", "sslcrldir", "sslkey", "sslmode", "sslnegotiation",
+        "sslrootcert", "sslsni", "target_session_attrs", "tcp_user_timeout", "user"};
+
+    for (size_t i = 0; i < ELEMENTSOF(keywords); i++)
+        if (strlen(keywords[i]) == pair->n_keyword &&
+            strncmp(keywords[i], pair->keyword, pair->n_keyword) == 0)
+            return true;
+    return false;
+}
+
 static int append_pairs(const char *text, Buffer *out)
 {
     const char *at = text;
@@ -128,7 +220,7 @@ static int append_pairs(const char *text, Buffer *out)
     int r = 0, more;
 
     while (r == 0 && (more = next_pair(&at, &pair)) > 0) {
-        bool secret = url_is_secret_name(pair.keyword, pair.n_keyword);
+        bool secret = !is_shown(&pair);
 
         r = buffer_append(out, text, (size_t)((secret ? pair.value : pair.end) - text));
         if (r == 0 && secret)

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* What is wrong with it, as the rest of a sentence, or NULL. What its keywords mean is not looked
- * at. */
+ * at. libpq is never to see what has such a fault: of a URI it says all, with the password. */
 const char *conninfo_fault(const char *text);
 
 bool conninfo_has_secret(const char *text);

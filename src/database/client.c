@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/conninfo.h"
 #include "database/fault.h"
 
 #define SILENCE_MAX (120 * USEC_PER_SEC) /* for an answer, and for the next bytes to be taken */
@@ -41,11 +42,26 @@ void database_close(Database *database)
     free(database);
 }
 
+/* What libpq would say of it may have the password in it. */
+static int check_conninfo(const char *conninfo, Failure *f)
+{
+    const char *fault = conninfo_fault(conninfo);
+    _cleanup_free_
+    char *shown = fault ? conninfo_shown(conninfo) : NULL;
+
+    return fault ? failure_set(f, -EINVAL, ERROR_CONFIGURATION, "the database \"%s\" %s",
+                       shown ?: "***", fault)
+                 : 0;
+}
+
 int database_connect(const char *conninfo, Database **ret, Failure *f)
 {
     _cleanup_(database_close_p) Database *database = calloc(1, sizeof(*database));
     DatabaseParameters parameters;
+    int r = check_conninfo(conninfo, f);
 
+    if (r < 0)
+        return r;
     if (!database)
         return failure_set_errno(f, -ENOMEM, "the database cannot be connected to");
     database->pq = libpq_load(f);

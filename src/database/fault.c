@@ -1,4 +1,5 @@
-/* What a database said. Must never show a password: libpq's words have none in them. */
+/* What a database said. Must never show a password: libpq's words have none in them, but of what
+ * base/conninfo finds fault with. */
 #include "database/fault.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/errors.h"
 #include "base/macros.h"
 #include "base/text.h"
@@ -32,7 +34,8 @@ static const FaultRow rows[FAULT_MAX] = {
     [FAULT_LOST] = {-ECONNRESET, ERROR_DATABASE, NULL},
     [FAULT_TIMEOUT] = {-ETIMEDOUT, ERROR_DATABASE, NULL},
     [FAULT_READ_ONLY] = {-EROFS, ERROR_DATABASE,
-        "name all servers in spool.database, with target_session_attrs=read-write"},
+        "name all servers in spool.database, with target_session_attrs=read-write, or see why "
+        "default_transaction_read_only is on there"},
     [FAULT_FULL] = {-ENOSPC, ERROR_STORAGE, "make room on the database's disk"},
     [FAULT_RIGHT] = {-EACCES, ERROR_EACCES,
         "its owner can give it with `outbox database grant ROLE producer|daemon|operator`"},
@@ -80,32 +83,26 @@ static int where(const Libpq *pq, const PGconn *conn, char **ret)
     return r < 0 ? -ENOMEM : 0;
 }
 
-/* Several lines as one, without the server's "FATAL:". */
+/* Several lines as one, each once: what is tried with TLS and then without fails twice. */
 static char *one_line(const char *words)
 {
-    char *text = strdup(words), *to = text;
+    _cleanup_buffer_ Buffer line = {0};
+    int r = 0;
 
-    if (!text)
-        return NULL;
-    for (const char *at = words; *at;) {
-        size_t n = strcspn(at, "\n");
+    while (r == 0 && *words) {
+        size_t n, n_line = buffer_size(&line);
+        const char *data = buffer_data(&line);
 
-        while (n > 0 && (at[n - 1] == ' ' || at[n - 1] == '\r'))
-            n--;
-        if (n > 0 && to > text && to[-1] != ':')
-            *to++ = ';';
-        if (n > 0 && to > text)
-            *to++ = ' ';
-        at += strspn(at, " \t");
-        n = strcspn(at, "\n");
-        memmove(to, at, n);
-        to += n;
-        at += n + (at[n] == '\n');
+        words += strspn(words, " \t");
+        n = strcspn(words, "\n");
+        if (n > 0 && (n_line == 0 || !memmem(data, n_line, words, n))) {
+            if (n_line > 0)
+                r = buffer_append_string(&line, data[n_line - 1] == ':' ? " " : "; ");
+            r = r ?: buffer_append(&line, words, n);
+        }
+        words += n + (words[n] == '\n');
     }
-    *to = '\0';
-    to = text_printable(text, strlen(text), 600);
-    free(text);
-    return to;
+    return r == 0 ? text_printable(buffer_data(&line) ?: "", buffer_size(&line), 600) : NULL;
 }
 
 int database_fail(
@@ -153,6 +150,9 @@ static DatabaseFault fault_of_words(const char *words)
         {"timeout expired", FAULT_UNREACHABLE},
         {"could not connect", FAULT_UNREACHABLE},
         {"Connection refused", FAULT_UNREACHABLE},
+        {"Connection timed out", FAULT_UNREACHABLE},
+        {"No route to host", FAULT_UNREACHABLE},
+        {"is unreachable", FAULT_UNREACHABLE},
         {"No such file", FAULT_UNREACHABLE},
         {"starting up", FAULT_STARTING},
         {"shutting down", FAULT_STARTING},
@@ -173,12 +173,16 @@ static DatabaseFault fault_of_words(const char *words)
         {"missing \"=\"", FAULT_PARAMETERS},
         {"unterminated quoted string", FAULT_PARAMETERS},
         {"invalid URI", FAULT_PARAMETERS},
+        {"not in hot standby", FAULT_PARAMETERS},
+        {"GSSAPI encryption required", FAULT_PARAMETERS},
+        {"unrecognized configuration parameter", FAULT_PARAMETERS},
+        {"unsupported startup parameter", FAULT_PARAMETERS},
     };
 
     for (size_t i = 0; i < ELEMENTSOF(parts); i++)
         if (has(words, parts[i].part))
             return parts[i].fault;
-    return FAULT_UNREACHABLE;
+    return FAULT_OTHER; /* of a server that speaks another language, too */
 }
 
 int database_fail_connecting(const Libpq *pq, const PGconn *conn, Failure *f)

@@ -107,6 +107,7 @@ struct DatabaseSource {
     DatabaseList ready;    /* to be taken */
     DatabaseList ending;   /* their ends are to be written; first those that are being written */
     size_t n_writing;      /* of those */
+    size_t write_most;     /* in one statement */
     bool reading;          /* their envelopes are asked for */
     Rest rest;
     bool strays;       /* what it holds and does not know of may not have gone back */

@@ -151,12 +151,21 @@ static bool take_answer(DatabaseSource *d, const DatabaseResult *rows, unsigned 
     return true;
 }
 
+/* The server may let a statement take less time (statement_timeout) than all need that have
+ * gathered: the same ones would be cut off again and again. */
+static void fit_batch(DatabaseSource *d, bool answered)
+{
+    d->write_most =
+        answered ? MIN(d->write_most + 1, (size_t)BATCH_MAX) : MAX(d->n_writing / 2, (size_t)1);
+}
+
 /* What the database does not take is tried again with the next tick. */
 static void on_answer(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
     bool all = true;
 
+    fit_batch(d, rows != NULL);
     d->n_writing = 0;
     if (!rows) {
         database_writes_doubt(d);
@@ -179,8 +188,8 @@ static size_t form_batch(DatabaseSource *d, Buffer *out)
 
     if (buffer_append(out, "[", 1) < 0)
         return 0;
-    for (DatabaseMessage *m = d->ending.first; m && n < BATCH_MAX && buffer_size(out) < BATCH_BYTES;
-         m = m->next)
+    for (DatabaseMessage *m = d->ending.first;
+         m && n < d->write_most && buffer_size(out) < BATCH_BYTES; m = m->next)
         n += database_message_append(m, m->unsure || m->daemon != d->daemon, out) >= 0;
     return buffer_append(out, "]", 2) < 0 ? 0 : n; /* with its NUL */
 }
@@ -223,6 +232,7 @@ int database_writes_init(DatabaseSource *d)
     int r = sd_event_add_defer(d->loop, &d->write, on_write, d);
 
     database_list_init(&d->ending);
+    d->write_most = BATCH_MAX;
     return r < 0 ? r : sd_event_source_set_enabled(d->write, SD_EVENT_OFF);
 }
 

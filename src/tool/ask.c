@@ -133,7 +133,7 @@ int tool_ask(const Tool *tool, const Command *command, int argc, char **argv, co
         r = submit_ask(fd, &ask, STDOUT_FILENO, STDERR_FILENO, &f);
     if (r < 0)
         return tool_fail(&f);
-    if (strcmp(command->name, "list") == 0 && !asked.json)
+    if (r == EX_OK && strcmp(command->name, "list") == 0 && !asked.json)
         fputs("outbox: these are the messages that you have queued; root sees all\n", stderr);
     return r;
 }

@@ -175,6 +175,27 @@ class Gone(DatabaseTest):
         self.wait_log(daemon, "event=database-back")
         self.assertEqual(daemon.output().count("event=database-lost"), 1, daemon.output())
 
+    def test_a_statement_may_not_take_what_all_ends_need(self):
+        """Those that have gathered are written by fewer at a time; the same ones would be cut off for ever."""
+        self.sql("CREATE ROLE hurried LOGIN SUPERUSER; ALTER ROLE hurried SET statement_timeout = '1s'")
+        self.addCleanup(self.sql, "DROP ROLE hurried")
+        self.sql("CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS "
+                 "'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END'; "
+                 "CREATE TRIGGER linger BEFORE INSERT ON outbox.ended FOR EACH ROW EXECUTE FUNCTION linger()")
+        self.addCleanup(self.sql, "DROP FUNCTION linger CASCADE")
+        names = [f"u{i}" for i in range(40)]
+        for name in names:
+            self.put(name)
+        session = self.database.session()
+        self.addCleanup(session.abandon)
+        session.sql("BEGIN; LOCK TABLE outbox.ended IN SHARE MODE")
+        relay = self.odd()
+        self.serve(relay, self.conninfo(user="hurried"), spool={"keep_sent": True})
+        self.wait_taken(relay, *names)
+        session.sql("ROLLBACK")
+        wait_for(lambda: self.count("ended") == len(names), f"all ends{self.logs()}", 120)
+        self.assertEqual([relay.copies(f"{name}@lab.test") for name in names], [1] * len(names))
+
     def test_stopped_for_longer_than_its_lease(self):
         """Others have its messages; what it was sending it may still write, and it begins anew."""
         relay = self.odd()

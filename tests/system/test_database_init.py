@@ -112,10 +112,27 @@ class Trouble(DatabaseTest):
             ("hots=x dbname=shop", 78, ["9002", "hots", "correct spool.database"]),
             ("service=nothing", 78, ["9002", "nothing", "correct spool.database"]),
             ("host=x port=seven", 78, ["9002", "seven", "correct spool.database"]),
+            (uri("owner") + " options=-cnothing=1", 78, ["9002", "nothing", "correct spool.database"]),
+            ("postgresql://app@db/shop?sslmode", 78, ["9002", "without \"=\""]),
         )
         for conninfo, status, words in cases:
             with self.subTest(conninfo):
                 self.fails("database", "check", conninfo=conninfo, status=status, words=words)
+
+    def test_a_password_is_not_told_with_what_is_wrong(self):
+        """Of a URI that it does not take libpq says all."""
+        self.configuration.chmod(0o600)
+        for password in ("hunter%2", "hunter@2", "hunter/2", "12/hunter"):
+            uri = f"postgresql://app:{password}@127.0.0.1:1/shop"
+            directory, database = (f'directory = "{self.queue.path}"; ', f'database = "{uri}"; ')
+            for spool, words in ((database, ["database", "check"]), (database, ["list"]),
+                                 (directory, ["move", "--to", uri, "--all"])):
+                with self.subTest(password, words=words):
+                    self.configuration.write_text(f"spool = {{ {spool} }};\n", encoding="ascii")
+                    result = self.outbox(*words, status=None)
+                    self.assertEqual(result.returncode, 78, result.stderr)
+                    self.assertIn(b"app:***@127.0.0.1", result.stderr)
+                    self.assertNotIn(b"hunter", result.stderr)
 
     def test_nothing_is_configured(self):
         result = self.outbox("database", "check", status=None)
@@ -157,7 +174,7 @@ class Trouble(DatabaseTest):
     def test_only_to_be_read(self):
         self.init()
         self.sql("ALTER DATABASE shop SET default_transaction_read_only = on")
-        self.fails("database", "check", status=75, words=["9011", "read-only", "target_session_attrs"])
+        self.fails("database", "check", status=75, words=["9011", "default_transaction_read_only"])
 
 
 class Rights(DatabaseTest):

@@ -92,6 +92,7 @@ class Roles(OwnTest):
         result = self.tool_as(ALICE, "list")
         self.assertEqual((result.returncode, result.stdout), (77, b""))
         self.assertIn(b"operator", result.stderr)
+        self.assertNotIn(b"these are the messages", result.stderr)
         self.assertEqual(self.one("SELECT id FROM outbox.message"), number)
 
     def test_a_user_with_a_login_of_his_own(self):

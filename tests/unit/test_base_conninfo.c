@@ -24,7 +24,7 @@ START_TEST(passwords_are_masked)
     check("password=a\\ b user=u", "password=*** user=u");
     check("PASSWORD=x sslpassword=y", "PASSWORD=*** sslpassword=***");
     check("postgresql://u:p@h/d", "postgresql://u:***@h/d");
-    check("postgres://u:p@x@h,i/d?password=q&a=b", "postgres://u:***@h,i/d?password=***&a=b");
+    check("postgres://u:p@h,i/d?password=q&a=b", "postgres://u:***@h,i/d?password=***&a=b");
     check("postgresql:///d?user=u&sslpassword=q", "postgresql:///d?user=u&sslpassword=***");
 }
 END_TEST
@@ -68,6 +68,41 @@ START_TEST(passwords_that_are_not_encoded_are_masked)
 }
 END_TEST
 
+/* libpq would tell of them with the password. */
+START_TEST(what_is_no_uri_is_a_fault)
+{
+    static const char *const faults[] = {"postgresql://u:x%SECRET@h/d", "postgresql://u:x%4@h",
+        "postgresql://u:x%00@h", "postgresql://h/d?password=x%zz", "postgresql://u:x@SECRET@h:1/d",
+        "postgresql://u:x/SECRET@h:1/d", "postgresql://u:12/SECRET@h/d", "postgresql://u:p@h:1x/d",
+        "postgresql://u:p@[::1/d", "postgresql://u:p@[]/d", "postgresql://u:p@[::1]x/d",
+        "postgres://u:p@h,i:x/d", "postgresql://h/d?password=a=b", "postgresql://h/d?password",
+        "postgresql://h?user=u&&host=h"};
+    static const char *const good[] = {"postgresql://u:x%25%40@h/d", "postgresql://u:x?y#z@h/d",
+        "postgresql://u:x:y[z@h/d", "postgresql://u@[::1]:5432,[::2],h:1,:5/d?user=a@b&port=1&",
+        "postgresql://[::1]", "postgresql:///d?host=/run", "postgresql://%2Frun%2Fpg/d",
+        "postgresql://h:5432/d?user=u@server", "postgresql://h?sslmode=require"};
+
+    for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
+        _cleanup_free_
+        char *seen = conninfo_shown(faults[i]);
+
+        ck_assert_msg(conninfo_fault(faults[i]) != NULL, "%s", faults[i]);
+        ck_assert_msg(!strstr(seen, "SECRET"), "%s", seen);
+    }
+    for (size_t i = 0; i < ELEMENTSOF(good); i++)
+        ck_assert_msg(!conninfo_fault(good[i]), "%s %s", good[i], conninfo_fault(good[i]));
+}
+END_TEST
+
+START_TEST(what_may_be_a_misspelt_password_is_masked)
+{
+    _cleanup_free_
+    char *seen = conninfo_shown("host=h pasword=SECRET sslmode=require pwrd = SECRET");
+
+    ck_assert_str_eq(seen, "host=h pasword=*** sslmode=require pwrd = ***");
+}
+END_TEST
+
 /* A password with a blank in it, or a quote, is not shown in part. */
 START_TEST(what_cannot_be_read_is_not_shown)
 {
@@ -98,6 +133,8 @@ static Suite *make_suite(void)
 
     tcase_add_test(tests, passwords_are_masked);
     tcase_add_test(tests, passwords_that_are_not_encoded_are_masked);
+    tcase_add_test(tests, what_is_no_uri_is_a_fault);
+    tcase_add_test(tests, what_may_be_a_misspelt_password_is_masked);
     tcase_add_test(tests, all_else_is_shown);
     tcase_add_test(tests, what_cannot_be_read_is_not_shown);
     suite_add_tcase(suite, tests);

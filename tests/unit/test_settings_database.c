@@ -12,6 +12,11 @@ START_TEST(what_cannot_be_read_is_a_mistake)
         "outbox.conf:1: spool.database: \"host=db password=*** ***\" is no list of KEYWORD=VALUE; "
         "it takes a connection string of PostgreSQL in quotes, such as \"host=db.example.com "
         "dbname=shop\", or a URI postgresql://HOST/NAME");
+    expect_mistakes(DATABASE("postgresql://u:hunter%2@db/shop"),
+        "outbox.conf:1: spool.database: \"postgresql://u:***@db/shop\" has a \"%\" that is not "
+        "followed by two hexadecimal digits (itself it is %25); "
+        "it takes a connection string of PostgreSQL in quotes, such as \"host=db.example.com "
+        "dbname=shop\", or a URI postgresql://HOST/NAME");
 }
 END_TEST
 
