@@ -508,10 +508,37 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     DELETE FROM daemon WHERE id = daemon_end.daemon;
 $$;
 
+-- Those of a table that may have waited longest, and since when, from a message on. Ids are in the order of time, but for what
+-- waits from a later time on: so it is one of the first few, or the first, among a thousand, that had no time to wait for.
+CREATE FUNCTION oldest_in(place text, begun bigint) RETURNS TABLE (id bigint, since timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+    n int := 0;
+    late boolean;       -- it had a time to wait for
+    found_one boolean := false;
+BEGIN
+    FOR oldest_in.id IN
+        (SELECT r.message FROM ready r WHERE place = 'ready' AND r.message >= begun ORDER BY r.message LIMIT 1000)
+        UNION ALL
+        (SELECT l.message FROM leased l WHERE place = 'leased' AND l.message >= begun ORDER BY l.message LIMIT 1000)
+        UNION ALL
+        (SELECT d.message FROM deferred d
+            WHERE place = 'deferred' AND (d.attempts > 0 OR d.declined IS NOT NULL) AND d.message >= begun
+            ORDER BY d.message LIMIT 1000)
+    LOOP
+        n := n + 1;
+        SELECT coalesce(m.since, m.queued), m.since IS NOT NULL INTO oldest_in.since, late FROM message m WHERE m.id = oldest_in.id;
+        CONTINUE WHEN NOT FOUND;
+        IF NOT late AND NOT found_one OR n <= 20 AND oldest_in.since <= statement_timestamp() THEN
+            RETURN NEXT;
+        END IF;
+        found_one := found_one OR NOT late;
+        EXIT WHEN found_one AND n >= 20;
+    END LOOP;
+END $$;
+
 -- Which message has waited longest, and for how many microseconds: asked by each daemon every so often, and told to one
 -- of them, which is who asked first, as long as it goes on to ask. It is looked for from the message on that was found last, for
--- before it are dead rows alone, but for what has come back: that is seen by every tenth look, from the beginning. It is the
--- oldest of the first few of each table, and the first, among a thousand, that had no time to wait for.
+-- before it are dead rows alone, but for what has come back: that is seen by every tenth look, from the beginning.
 CREATE FUNCTION oldest(daemon bigint, every interval, OUT watches boolean, OUT message bigint, OUT waited bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
@@ -530,37 +557,7 @@ BEGIN
     END IF;
     SELECT first.id, (extract(epoch FROM clock_timestamp() - first.since) * 1000000)::bigint
         INTO oldest.message, oldest.waited FROM (
-            (SELECT m.id, coalesce(m.since, m.queued) AS since FROM (
-                SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 20
-            ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
-            UNION ALL
-            (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT r.message FROM ready r WHERE r.message >= begun ORDER BY r.message LIMIT 1000
-            ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
-            UNION ALL
-            (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 20
-            ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
-            UNION ALL
-            (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT l.message FROM leased l WHERE l.message >= begun ORDER BY l.message LIMIT 1000
-            ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
-            UNION ALL
-            (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT d.message FROM deferred d WHERE (d.attempts > 0 OR d.declined IS NOT NULL) AND d.message >= begun
-                    ORDER BY d.message LIMIT 20
-            ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE coalesce(m.since, m.queued) <= statement_timestamp() ORDER BY coalesce(m.since, m.queued) LIMIT 1)
-            UNION ALL
-            (SELECT m.id, coalesce(m.since, m.queued) FROM (
-                SELECT d.message FROM deferred d WHERE (d.attempts > 0 OR d.declined IS NOT NULL) AND d.message >= begun
-                    ORDER BY d.message LIMIT 1000
-            ) AS first_of JOIN message m ON m.id = first_of.message
-                WHERE m.since IS NULL ORDER BY first_of.message LIMIT 1)
+            SELECT its.* FROM unnest('{ready,leased,deferred}'::text[]) AS place, oldest_in(place, begun) AS its
         ) AS first ORDER BY first.since LIMIT 1;
     UPDATE watch SET message = coalesce(oldest.message, 0) WHERE watch.daemon = oldest.daemon;
 END $$;

@@ -364,6 +364,26 @@ class Delivering(SchemaTest):
         self.assertEqual(self.claim(daemon, lane="alert")[0], [alert])
         self.assertEqual(self.claim(daemon, lane="bulk")[0], [bulk])
 
+    def test_the_oldest_of_all_places(self):
+        """What had no time to wait for is found behind much that had one, wherever it is."""
+        self.sql("INSERT INTO outbox.message (sender, content, queued, since) SELECT '', 'x', now() - interval '1 day',"
+                 " now() - n * interval '1 second' FROM generate_series(1, 30) n;"
+                 "INSERT INTO outbox.message (sender, content, queued) SELECT '', 'x', now() - n * interval '1 hour'"
+                 " FROM generate_series(1, 3) n;"
+                 "INSERT INTO outbox.ready (lane, message) SELECT '', n FROM generate_series(1, 31) n;"
+                 "INSERT INTO outbox.leased (message, daemon, lane, attempts) VALUES (32, 1, '', 0);"
+                 "INSERT INTO outbox.deferred (message, lane, due, attempts) VALUES (33, '', now() + interval '1 day', 1)")
+        daemon = self.daemon()
+
+        def oldest():
+            self.sql("UPDATE outbox.watch SET message = 0")
+            return int(self.one(f"SELECT message FROM outbox.oldest({daemon}, '1 minute')"))
+
+        for place, expected in (("deferred", 33), ("leased", 32), ("ready", 31)):
+            self.assertEqual(oldest(), expected)
+            self.sql(f"DELETE FROM outbox.{place} WHERE message = {expected}")
+        self.assertEqual(oldest(), 20, "of the first few")
+
     def test_what_is_looked_at_every_few_seconds_is_little(self):
         """However much waits: a few pages, and nothing is compiled for it."""
         self.sql("INSERT INTO outbox.message (sender, content, since) SELECT '', 'x', CASE WHEN n % 4 = 0 THEN"
