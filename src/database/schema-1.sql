@@ -761,7 +761,7 @@ BEGIN
         WHEN settle.state = 'deferred' THEN
             INSERT INTO deferred (message, lane, due, attempts, first_attempt, declined) VALUES (settle.message, was.lane,
                 settle.due, coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt),
-                CASE WHEN settle.declined THEN was.declined || settle.daemon END);
+                CASE WHEN settle.declined THEN array_remove(was.declined, settle.daemon) || settle.daemon END);
         ELSE
             INSERT INTO ready (lane, message, attempts, first_attempt) VALUES (was.lane, settle.message,
                 coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
@@ -862,7 +862,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- What other daemons have declined is ready, for this one to claim: how many. A thousand are looked at, behind `after`, and
--- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due.
+-- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due, also where it
+-- does not claim it, as of a lane in which it may send nothing.
 CREATE FUNCTION offer(daemon bigint, after bigint, most int, OUT offered bigint, OUT next bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
@@ -876,7 +877,7 @@ BEGIN
             AND declined IS NOT NULL FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM free)) RETURNING *), put AS (
         INSERT INTO ready (lane, message, attempts, first_attempt, declined)
-            SELECT lane, message, attempts, first_attempt, declined FROM gone RETURNING message
+            SELECT lane, message, attempts, first_attempt, declined || offer.daemon FROM gone RETURNING message
     )
     SELECT (SELECT count(*) FROM put), CASE count(*) WHEN 1000 THEN max(message) ELSE 0 END INTO offered, next FROM seen;
 END $$;

@@ -564,6 +564,18 @@ class Leases(SchemaTest):
         self.assertEqual(self.renew(second), ["t", "1", "3", "t"])
         self.assertEqual(self.renew(third), ["t", "2", "3", "t"])
 
+    def test_each_is_offered_what_others_decline_once(self):
+        """Whoever claims it then; and when it is due all have it to send again."""
+        message = int(self.put())
+        first, second = self.daemon(), self.daemon()
+        for daemon, offered in ((second, "1"), (second, "0"), (first, "0")):
+            if self.claim(first)[0]:
+                self.sql(f"SELECT outbox.settle({first}, {message}, 'deferred', due => now() + interval '1h', declined => true)")
+            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({daemon}, 0, 9)"), offered)
+        self.assertEqual(self.one("SELECT declined FROM outbox.deferred"), f"{{{second},{first}}}")
+        self.sql("UPDATE outbox.deferred SET due = now() - interval '1s'; SELECT outbox.ripen('-infinity', 9)")
+        self.assertEqual(self.one("SELECT declined IS NULL FROM outbox.ready"), "t")
+
     def test_nothing_for_one_whose_lease_has_ended(self):
         message = int(self.put())
         self.assertEqual(self.claim(self.daemon("-1 hour"))[0], [])
@@ -573,8 +585,9 @@ class Leases(SchemaTest):
         """Each claim would be a commit that waits for the disk, and for a standby."""
         daemon = self.daemon()
         rows = self.sql(f"SELECT count(*) FROM outbox.claim({daemon}, '', '0', 0, '{{5}}', 9); SELECT outbox.reap();"
-                        " SELECT ripe FROM outbox.ripen('-infinity', 9); SELECT pg_current_xact_id_if_assigned()")
-        self.assertEqual(rows, [["1"], ["0"], ["0"], [""]])
+                        f" SELECT ripe FROM outbox.ripen('-infinity', 9); SELECT offered FROM outbox.offer({daemon}, 0, 9);"
+                        " SELECT pg_current_xact_id_if_assigned()")
+        self.assertEqual(rows, [["1"], ["0"], ["0"], ["0"], [""]])
         self.put()
         self.assertEqual(len(self.claim(daemon)[0]), 1)
         self.assertNotEqual(self.one(f"SELECT xmax FROM outbox.daemon WHERE id = {daemon}"), "0")
