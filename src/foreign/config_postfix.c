@@ -345,6 +345,11 @@ static int add_relays(Postfix *p, const char *name, char *list, Failure *f)
 
     while (r >= 0 && list && (word = main_cf_next(&list))) {
         main_cf_find(&p->m, name); /* notes are about its line */
+        if (*word == '#') {
+            translation_note(
+                &p->m.t, "from # on %s is no host: a comment is a line of its own", name);
+            break;
+        }
         r = add_relay(p, word, f);
     }
     return r;

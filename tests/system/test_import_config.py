@@ -435,6 +435,12 @@ odd = 1
             else:
                 self.assertEqual(self.assert_passes("postfix", path)[1]["relays"][0]["host"], host)
 
+    def test_comment_behind_a_value(self):
+        """To Postfix it is a part of the value."""
+        text, made = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test] # theirs\n"))
+        self.assertEqual([relay["host"] for relay in made["relays"]], ["mail.lab.test"])
+        self.assertIn("main.cf:1: from # on relayhost is no host", text)
+
     def test_what_postfix_kept_here(self):
         text, _ = self.assert_passes("postfix", self.write("main.cf", "relayhost = [mail.lab.test]\n"
                                      "virtual_mailbox_domains = own.test\nvirtual_mailbox_base = /srv\n"
