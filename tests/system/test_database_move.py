@@ -145,7 +145,7 @@ class Moves(MoveTest):
                  f"'BEGIN PERFORM outbox.claim({daemon}, '''', ''0'', 0, ''{{}}'', 10); RETURN NULL; END';"
                  "CREATE TRIGGER quick AFTER INSERT ON outbox.departed FOR EACH ROW EXECUTE FUNCTION outbox.quick()")
         self.assertIn("1 message moved", self.move("directory", "--all"))
-        self.assertEqual([one["state"] for one in self.there()], ["sending"])
+        self.assertEqual([one["state"] for one in self.there()], ["queued"])
 
     def test_a_database_that_is_lost_is_told_once(self):
         for name in "abc":
