@@ -306,17 +306,19 @@ bool lanes_is_quiet(const Engine *engine, unsigned lane)
     return state->restraint && room_of(engine, state).kind == RESTRAINT_QUIET;
 }
 
-usec_t lanes_when(
-    const Engine *engine, unsigned lane, size_t n, char text[static RESTRAINT_TEXT_MAX])
+usec_t lanes_when(const Engine *engine, unsigned lane, size_t messages, size_t recipients,
+    char text[static RESTRAINT_TEXT_MAX])
 {
     const LaneState *state = engine->lanes ? &engine->lanes->all[lane] : NULL;
     usec_t now = engine_now(engine);
+    char whose[LANE_NAME_MAX + sizeof("lane ")];
 
     if (!state || !state->restraint)
         return now;
-    snprintf(text, RESTRAINT_TEXT_MAX,
-        "lane %s may not take %zu recipients at once yet (recipient_rate)", state->config->name, n);
-    return restraint_when(state->restraint, n, now);
+    snprintf(whose, sizeof(whose), "lane %s", state->config->name);
+    restraint_refuse(whose, messages, recipients, text);
+    return MAX(restraint_when(state->restraint, recipients, now),
+        restraint_when_several(state->restraint, messages, now));
 }
 
 void lanes_note(Engine *engine, unsigned lane, size_t messages, size_t recipients)

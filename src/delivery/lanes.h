@@ -45,9 +45,10 @@ bool lanes_is_quiet(const Engine *engine, unsigned lane);
 size_t lanes_room(const Engine *engine);
 size_t lanes_waiting(const Engine *engine);
 
-/* From when on so many recipients may be sent to (`text` says why not now), and that they are. */
-usec_t lanes_when(
-    const Engine *engine, unsigned lane, size_t n, char text[static RESTRAINT_TEXT_MAX]);
+/* From when on so many recipients may be sent to, in so many transactions (`text` says why not
+ * now), and that they are. */
+usec_t lanes_when(const Engine *engine, unsigned lane, size_t messages, size_t recipients,
+    char text[static RESTRAINT_TEXT_MAX]);
 void lanes_note(Engine *engine, unsigned lane, size_t messages, size_t recipients);
 
 /* Tells which begin and cease to be restrained while messages of them wait. When to look again. */

@@ -54,6 +54,14 @@ static size_t recipients_of(const HeldMessage *message)
     return split_recipients(message, &first, &n_lost);
 }
 
+/* A relay counts transactions, of which there are several where it takes fewer recipients. */
+static size_t transactions_of(const Link *link, size_t recipients)
+{
+    size_t max = MAX(view_recipients_max(link), 1u);
+
+    return (recipients + max - 1) / max;
+}
+
 /* Those whose turn it is wait for a further attempt; others of the message, whom other relays may
  * take, go on without them. */
 static bool goes_on_without(Link *link, HeldMessage *message)
@@ -83,25 +91,27 @@ bool restrain_admits(Link *link, HeldMessage *message)
     Engine *engine = link->engine;
     Restraint *restraint = link->relay->restraint;
     usec_t now = engine_now(engine), when;
-    char text[RESTRAINT_TEXT_MAX];
-    size_t n;
+    char text[RESTRAINT_TEXT_MAX], whose[sizeof("relay ") + 100];
+    size_t n, transactions;
 
     if (!restraint && !engine->lanes)
         return true;
     n = recipients_of(message);
-    when = lanes_when(engine, message->lane, n, text);
+    transactions = transactions_of(link, n);
+    when = lanes_when(engine, message->lane, transactions, n, text);
     if (when > now) {
         engine_put_aside(engine, message, ask_again(engine, when, now), text);
         return false;
     }
-    when = restraint ? restraint_when(restraint, n, now) : now;
+    if (restraint)
+        when = MAX(restraint_when(restraint, n, now),
+            restraint_when_several(restraint, transactions, now));
     if (when <= now)
         return true;
     if (goes_on_without(link, message))
         return false;
-    snprintf(text, sizeof(text),
-        "relay %.100s may not take %zu recipients at once yet (recipient_rate)",
-        link->relay->config->name, n);
+    snprintf(whose, sizeof(whose), "relay %.100s", link->relay->config->name);
+    restraint_refuse(whose, transactions, n, text);
     /* Where there is another relay it is asked for again, for that one may take it earlier. */
     engine_put_aside(
         engine, message, engine->relays->n_relays > 1 ? 0 : ask_again(engine, when, now), text);
@@ -115,17 +125,15 @@ void restrain_count(Engine *engine, Restraint *restraint, size_t messages, size_
     engine->sent_due = engine->sent_due || restraint_is_due(restraint);
 }
 
-/* A relay counts transactions, of which there are several where it takes fewer recipients. */
 void restrain_note(Link *link, const HeldMessage *message)
 {
     Engine *engine = link->engine;
-    size_t n, max, transactions;
+    size_t n, transactions;
 
     if (!link->relay->restraint && !engine->lanes)
         return;
     n = recipients_of(message);
-    max = MAX(view_recipients_max(link), 1u);
-    transactions = (n + max - 1) / max;
+    transactions = transactions_of(link, n);
     lanes_note(engine, message->lane, transactions, n);
     if (!link->relay->restraint)
         return;

@@ -160,6 +160,30 @@ usec_t restraint_when(Restraint *r, size_t recipients, usec_t now)
     return windows_when(&r->recipients, recipients, now);
 }
 
+usec_t restraint_when_several(Restraint *r, size_t transactions, usec_t now)
+{
+    usec_t when = now;
+
+    for (size_t i = 0; i < r->messages.n && transactions > 1; i++)
+        if (r->messages.all[i].rate.per >= LONG_RATE)
+            when = MAX(when, rate_when(&r->messages.all[i], transactions, now));
+    return when;
+}
+
+char *restraint_refuse(
+    const char *whose, size_t transactions, size_t recipients, char text[static RESTRAINT_TEXT_MAX])
+{
+    int n =
+        snprintf(text, RESTRAINT_TEXT_MAX, "%.100s may not take %zu recipients", whose, recipients);
+
+    if (transactions > 1)
+        snprintf(text + n, RESTRAINT_TEXT_MAX - (size_t)n,
+            ", in %zu transactions, at once yet (message_rate, recipient_rate)", transactions);
+    else
+        snprintf(text + n, RESTRAINT_TEXT_MAX - (size_t)n, " at once yet (recipient_rate)");
+    return text;
+}
+
 static void note(Windows *w, size_t n, usec_t now)
 {
     w->unsaved += n;

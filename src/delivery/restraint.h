@@ -46,6 +46,14 @@ RestraintRoom restraint_room(Restraint *restraint, usec_t now, usec_t realtime);
  * allows, where nothing else was; one to more than this process's part, by the first alone. */
 usec_t restraint_when(Restraint *restraint, size_t recipients, usec_t now);
 
+/* The same of one that is sent in so many transactions, each of which counts as a message; by rates
+ * of a minute or more: within seconds they come one after the other. */
+usec_t restraint_when_several(Restraint *restraint, size_t transactions, usec_t now);
+
+/* Why one may not be sent yet, to that relay or in that lane. Returns `text`. */
+char *restraint_refuse(const char *whose, size_t transactions, size_t recipients,
+    char text[static RESTRAINT_TEXT_MAX]);
+
 /* So many transactions, with so many recipients in all, are sent. */
 void restraint_note(Restraint *restraint, size_t messages, size_t recipients, usec_t now);
 

@@ -173,6 +173,18 @@ class Rates(RelayTest):
         self.assertEqual(relay.copies("more0@lab.test"), 0)
         self.assertEqual(self.queue.in_state("queued"), ["more.queued"])
 
+    def test_transactions_count(self):
+        """One that is sent in three waits where two are left, and others pass it."""
+        relay = self.odd()
+        daemon = self.start(self.settings(relay, message_rate="5/h", recipients_per_transaction=2))
+        self.queue.drop("many", message(to=[f"many{n}@lab.test" for n in range(6)]))
+        self.wait_taken(relay, "many0", "many5")
+        self.queue.drop("more", message(to=[f"more{n}@lab.test" for n in range(6)]))
+        self.wait_log(daemon, "may not take 6 recipients, in 3 transactions, at once yet")
+        self.drop("one", "two")
+        self.wait_taken(relay, "one", "two")
+        self.assertEqual(relay.copies("more0@lab.test"), 0)
+
     def test_process_ends_and_says_why(self):
         relay = self.odd()
         self.configure(self.settings(relay, message_rate="2/h"))

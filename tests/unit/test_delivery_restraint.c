@@ -292,6 +292,22 @@ START_TEST(one_to_many_goes_when_all_of_the_rate_has_room)
 }
 END_TEST
 
+START_TEST(one_of_several_transactions_waits_for_room_for_all)
+{
+    Restraint *r = restraint_of("4/s, 10/m", NULL, NULL, NULL);
+
+    ck_assert_uint_eq(restraint_when_several(r, 8, NOW), NOW); /* "4/s" is not asked */
+    restraint_note(r, 8, 80, NOW);
+    ck_assert_uint_eq(restraint_when_several(r, 1, NOW), NOW);
+    ck_assert_uint_eq(restraint_when_several(r, 2, NOW), NOW);
+    ck_assert_uint_ge(restraint_when_several(r, 3, NOW), NOW + 59 * USEC_PER_SEC);
+    restraint_share(r, &(Share){1, 4, true});
+    ck_assert_uint_gt(
+        restraint_when_several(r, 8, NOW + 2 * USEC_PER_MINUTE), NOW + 2 * USEC_PER_MINUTE);
+    restraint_free(r);
+}
+END_TEST
+
 START_TEST(one_to_more_than_a_part_is_for_the_first_alone)
 {
     Restraint *r = restraint_of(NULL, "600/h", NULL, NULL);
@@ -368,6 +384,7 @@ int main(void)
     tcase_add_test(t, a_rate_is_shared);
     tcase_add_test(t, what_others_sent_counts_as_well);
     tcase_add_test(t, one_to_many_goes_when_all_of_the_rate_has_room);
+    tcase_add_test(t, one_of_several_transactions_waits_for_room_for_all);
     tcase_add_test(t, one_to_more_than_a_part_is_for_the_first_alone);
     tcase_add_test(t, a_sixtieth_of_a_rate_is_due_to_be_kept);
     tcase_add_test(t, nothing_goes_in_quiet_hours);
