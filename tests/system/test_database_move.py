@@ -134,6 +134,8 @@ class Moves(MoveTest):
         secret = self.move("host=x password=hunter2", "--all", status=None)
         self.assertEqual(secret.returncode, 64)
         self.assertRegex(secret.stderr, b"--to: there is a password in it(?!.*hunter2)")
+        wrong = self.move("postgresql://app:hunter%2@127.0.0.1:1/shop", "--all", status=None)
+        self.assertRegex(wrong.stderr, b"--to: there is a password in it(?!.*hunter)")
         self.assertEqual(self.here(), [])
 
 
