@@ -9,7 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "database/client.h"
+#include "database/schema.h"
 #include "settings/load.h"
 #include "submit/ask.h"
 #include "submit/send.h"
@@ -57,17 +57,12 @@ static bool may_enter(const Command *command, const char *directory)
 static bool may_operate(const char *conninfo)
 {
     _cleanup_(database_close_p) Database *database = NULL;
-    _cleanup_database_rows_ DatabaseRows rows = {0};
     _cleanup_failure_ Failure f = {0};
     int r = geteuid() == 0 ? -ENOTSUP : database_open(conninfo, &database, &f);
 
     if (r == 0)
-        r = database_query(database,
-            "SELECT has_function_privilege('outbox.change(text, bigint[], bigint)', 'execute')",
-            DATABASE_NO_VALUES, &rows, &f);
-    if (r < 0)
-        return r != -EKEYREJECTED && r != -EACCES;
-    return database_is_true(&rows, 0, 0);
+        r = database_schema_may_operate(database, &f);
+    return !database_is_refusal(r);
 }
 
 bool tool_is_shut_out(

@@ -158,6 +158,13 @@ class Trouble(DatabaseTest):
             self.fails("database", "upgrade", role=role, status=77,
                        words=["10013", f"the role {role} does not own the queue: owner does; name that one in"])
 
+    def test_looking_is_an_operators(self):
+        self.init()
+        self.grant("worker", "daemon")
+        for command in (["status"], ["metrics"], ["mailq"], ["move", "--to", "directory", "--all"]):
+            self.fails(*command, role="worker", status=77,
+                       words=["10013: the role worker may not look at the queue", "database grant ROLE operator"])
+
     def test_everybody_is_no_role(self):
         self.init()
         self.fails("database", "grant", "public", "operator", status=78, words=["is everybody, and no role"])
