@@ -117,6 +117,15 @@ int database_schema_may_deliver(Database *database, Failure *f)
         "; its owner lets it: `outbox database grant ROLE daemon`", f);
 }
 
+int database_schema_may_operate(Database *database, Failure *f)
+{
+    return check_right(database,
+        "SELECT has_function_privilege('outbox.change(text, bigint[], bigint)', 'execute'),"
+        " quote_ident(current_user)",
+        " may not look at the queue", "; its owner lets it: `outbox database grant ROLE operator`",
+        f);
+}
+
 /* A schema that is there was made for its owner, who may not make one. */
 static int make(Database *database, Place place, Failure *f)
 {

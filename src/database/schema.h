@@ -11,8 +11,9 @@ int database_schema_init(Database *database, Failure *f);
  * were given are given for new functions, too. */
 int database_schema_upgrade(Database *database, Failure *f);
 
-/* Whether this role may deliver: -EACCES where it may not. */
+/* Whether this role may deliver, and look at messages and change them: -EACCES where not. */
 int database_schema_may_deliver(Database *database, Failure *f);
+int database_schema_may_operate(Database *database, Failure *f);
 
 /* `kind`: "producer", "daemon" or "operator". */
 int database_schema_grant(Database *database, const char *role, const char *kind, Failure *f);

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "database/client.h"
+#include "database/schema.h"
 #include "settings/load.h"
 #include "submit/ask.h"
 #include "submit/send.h"
@@ -53,41 +53,38 @@ static bool may_enter(const Command *command, const char *directory)
     return faccessat(AT_FDCWD, directory, wanted, AT_EACCESS) == 0 || errno != EACCES;
 }
 
-/* Where it cannot be told, the command says why. Root is told, rather than shown what is root's. */
-static bool may_operate(const char *conninfo)
+/* 1 or 0; a negative errno with a Failure where nobody answers there, who is waited for once. Where
+ * it cannot be told otherwise, the command says why. Root is told, rather than shown what is
+ * root's. */
+static int may_operate(const char *conninfo, Failure *f)
 {
     _cleanup_(database_close_p) Database *database = NULL;
-    _cleanup_database_rows_ DatabaseRows rows = {0};
-    _cleanup_failure_ Failure f = {0};
-    int r = geteuid() == 0 ? -ENOTSUP : database_open(conninfo, &database, &f);
+    int r = geteuid() == 0 ? -ENOTSUP : database_open(conninfo, &database, f);
 
     if (r == 0)
-        r = database_query(database,
-            "SELECT has_function_privilege('outbox.change(text, bigint[], bigint)', 'execute')",
-            DATABASE_NO_VALUES, &rows, &f);
-    if (r < 0)
-        return r != -EKEYREJECTED && r != -EACCES;
-    return database_is_true(&rows, 0, 0);
+        r = database_schema_may_operate(database, f);
+    return database_is_away(r) ? r : !database_is_refusal(r);
 }
 
-bool tool_is_shut_out(
-    const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret)
+int tool_is_shut_out(
+    const Tool *tool, const Command *command, int argc, char **argv, AskPlace *ret, Failure *f)
 {
-    _cleanup_failure_ Failure f = {0};
     _cleanup_free_
     char *directory = NULL, *socket = NULL, *database = NULL;
-    bool may;
+    int may;
 
     if (command->own == OWN_NOTHING || tool->has_user || look_at(command, argc, argv).elsewhere ||
-        config_load_directory(tool->config_path, tool->overrides, &directory, NULL, &socket, &f) <
+        config_load_directory(tool->config_path, tool->overrides, &directory, NULL, &socket, f) <
             0 ||
-        config_load_database(tool->config_path, tool->overrides, &database, &f) < 0 || !socket)
-        return false;
-    may = database ? may_operate(database) : may_enter(command, directory);
-    if (may || (access(socket, F_OK) < 0 && errno != ENOENT)) /* who ends well takes it away */
-        return false;
+        config_load_database(tool->config_path, tool->overrides, &database, f) < 0 || !socket)
+        return 0;
+    may = database ? may_operate(database, f) : may_enter(command, directory);
+    if (may < 0)
+        return may;
+    if (may > 0 || (access(socket, F_OK) < 0 && errno != ENOENT)) /* who ends well takes it away */
+        return 0;
     *ret = (AskPlace){TAKE_PTR(directory), TAKE_PTR(socket), database};
-    return true;
+    return 1;
 }
 
 /* As the command does where it may, but for how many there are. */

@@ -14,13 +14,17 @@
 static int run_named(const Tool *tool, int argc, char **argv)
 {
     const Command *command = tool_find_command_of(tool, argv[0]);
+    _cleanup_failure_ Failure f = {0};
     AskPlace place = {0};
-    int status;
+    int status, shut_out;
 
     if (!command)
         return EX_USAGE;
     assert(command->run); /* the program does all others itself */
-    if (tool_is_shut_out(tool, command, argc, argv, &place)) {
+    shut_out = tool_is_shut_out(tool, command, argc, argv, &place, &f);
+    if (shut_out < 0)
+        return tool_fail(&f);
+    if (shut_out > 0) {
         status = tool_ask(tool, command, argc, argv, &place);
         ask_place_done(&place);
         return status;

@@ -24,7 +24,7 @@ typedef struct Move {
     Store *from, *to;
     Moving moving;
     json_t *array;
-    size_t n;
+    size_t n, n_busy; /* moved; and, of those that were not named, being sent */
     int status;
 } Move;
 
@@ -154,10 +154,9 @@ static bool is_common(int error)
     return error_is_common(error) || database_is_away(error);
 }
 
-/* Somebody was quicker: it is gone, or is being sent. */
-static bool is_taken(int error, const Failure *f)
+static bool is_busy(int error, const Failure *f)
 {
-    return error == -ENOENT || (error == -EBUSY && f->number == ERROR_WOULD_BLOCK);
+    return error == -EBUSY && f->number == ERROR_WOULD_BLOCK;
 }
 
 static int move_one(Move *m, const ToolMessage *message)
@@ -176,7 +175,9 @@ static int move_one(Move *m, const ToolMessage *message)
     if (r >= 0) {
         m->n++;
         tell(m, message->id, new_id, NULL);
-    } else if (!is_taken(r, &f) || !(m->all || m->selects)) {
+    } else if (is_busy(r, &f) && (m->all || m->selects) && !m->array) {
+        m->n_busy++;
+    } else if (r != -ENOENT || !(m->all || m->selects)) { /* else somebody was quicker */
         fail(m, message->id, r, &f);
     }
     return is_common(r) ? r : 0;
@@ -185,6 +186,15 @@ static int move_one(Move *m, const ToolMessage *message)
 static bool can_move(SpoolState state)
 {
     return state != SPOOL_SENDING && state != SPOOL_SENT;
+}
+
+/* A daemon may have claimed many that are shown as queued: all of them are one sentence. */
+static void tell_busy(Move *m)
+{
+    if (m->n_busy > 0)
+        m->status = tool_fail_number(ERROR_WOULD_BLOCK,
+            "%zu message%s being sent, or claimed by a daemon, and stay%s: try again in a moment",
+            m->n_busy, m->n_busy == 1 ? " is" : "s are", m->n_busy == 1 ? "s" : "");
 }
 
 static int move_found(void *user, Inspection *i, Failure *f)
@@ -241,6 +251,7 @@ static int run(Move *m, char **ids)
                                  : move_named(m, ids);
     if (r >= 0 || m->n > 0)
         tell_sum(m);
+    tell_busy(m);
     if (m->array && json_print(m->array) != EX_OK)
         return EX_TEMPFAIL;
     if (r >= 0 && m->moving.n_unknown > 0 && m->status == 0)

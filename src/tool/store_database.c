@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "database/libpq.h"
+#include "database/schema.h"
 #include "tool/json.h"
 #include "tool/store.h"
 
@@ -487,6 +488,8 @@ int store_of_database(const char *conninfo, const uid_t *user, Store **ret, Fail
     int r = d ? database_open(conninfo, &d->database, f)
               : failure_set_errno(f, -ENOMEM, "cannot open the database");
 
+    if (r >= 0)
+        r = database_schema_may_operate(d->database, f);
     if (r >= 0) {
         d->name = name_database(d->database);
         r = d->name ? 0 : failure_set_errno(f, -ENOMEM, "cannot open the database");

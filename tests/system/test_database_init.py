@@ -124,11 +124,9 @@ class Trouble(DatabaseTest):
         self.configuration.chmod(0o600)
         for password in ("hunter%2", "hunter@2", "hunter/2", "12/hunter"):
             uri = f"postgresql://app:{password}@127.0.0.1:1/shop"
-            directory, database = (f'directory = "{self.queue.path}"; ', f'database = "{uri}"; ')
-            for spool, words in ((database, ["database", "check"]), (database, ["list"]),
-                                 (directory, ["move", "--to", uri, "--all"])):
+            for words in (["database", "check"], ["list"]):
                 with self.subTest(password, words=words):
-                    self.configuration.write_text(f"spool = {{ {spool} }};\n", encoding="ascii")
+                    self.configuration.write_text(f'spool = {{ database = "{uri}"; }};\n', encoding="ascii")
                     result = self.outbox(*words, status=None)
                     self.assertNotIn(b"hunter", result.stderr)
                     if result.returncode != 64:  # a command line may have no password, whether or not the rest is right
@@ -160,6 +158,13 @@ class Trouble(DatabaseTest):
         for role in ("boss", "app"):
             self.fails("database", "upgrade", role=role, status=77,
                        words=["10013", f"the role {role} does not own the queue: owner does; name that one in"])
+
+    def test_looking_is_an_operators(self):
+        self.init()
+        self.grant("worker", "daemon")
+        for command in (["status"], ["metrics"], ["mailq"], ["move", "--to", "directory", "--all"]):
+            self.fails(*command, role="worker", status=77,
+                       words=["10013: the role worker may not look at the queue", "database grant ROLE operator"])
 
     def test_everybody_is_no_role(self):
         self.init()

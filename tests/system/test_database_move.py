@@ -134,18 +134,23 @@ class Moves(MoveTest):
         secret = self.move("host=x password=hunter2", "--all", status=None)
         self.assertEqual(secret.returncode, 64)
         self.assertRegex(secret.stderr, b"--to: there is a password in it(?!.*hunter2)")
+        wrong = self.move("postgresql://app:hunter%2@127.0.0.1:1/shop", "--all", status=None)
+        self.assertRegex(wrong.stderr, b"--to: there is a password in it(?!.*hunter)")
         self.assertEqual(self.here(), [])
 
 
     def test_what_is_claimed_meanwhile_stays(self):
-        """It is named with all others, and a daemon is quicker."""
-        self.sql("SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'Subject: x') FROM generate_series(1, 2)")
+        """A daemon is quicker than who moves all: it is told once."""
+        self.sql("SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'Subject: x') FROM generate_series(1, 3)")
         daemon = self.sql("SELECT outbox.daemon_begin('host', '1 hour')")[0][0]
         self.sql("CREATE FUNCTION outbox.quick() RETURNS trigger LANGUAGE plpgsql AS "
                  f"'BEGIN PERFORM outbox.claim({daemon}, '''', ''0'', 0, ''{{}}'', 10); RETURN NULL; END';"
                  "CREATE TRIGGER quick AFTER INSERT ON outbox.departed FOR EACH ROW EXECUTE FUNCTION outbox.quick()")
-        self.assertIn("1 message moved", self.move("directory", "--all"))
-        self.assertEqual([one["state"] for one in self.there()], ["queued"])
+        moved = self.move("directory", "--all", status=None)
+        self.assertEqual((moved.returncode, moved.stderr), (
+            75, b"outbox: 135: 2 messages are being sent, or claimed by a daemon, and stay: try again in a moment\n"))
+        self.assertIn(b"1 message moved", moved.stdout)
+        self.assertEqual(len(self.there()), 2)
 
     def test_a_database_that_is_lost_is_told_once(self):
         for name in "abc":

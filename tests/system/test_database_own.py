@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from database_case import DatabaseTest
+from listener import Listener
 from submission import ALICE, BOB, KEEPER, SubmissionTest
 
 
@@ -76,6 +77,15 @@ class Own(OwnTest):
             self.assertEqual([one["state"] for one in listed], [state])
         self.assertEqual(self.tool_as(ALICE, "delete", "--all", "--yes").returncode, 0)
         self.assertEqual((self.listed(ALICE), self.listed(BOB)), ([], [self.ids[BOB]]))
+
+    def test_a_database_that_is_away_is_waited_for_once(self):
+        asked = []
+        away = Listener(asked.append, host="127.0.0.1")
+        self.addCleanup(away.close)
+        result = self.tool_as(ALICE, "--set", "spool.database=host=127.0.0.1 dbname=shop user=app sslmode=disable "
+                              f"gssencmode=disable port={away.port}", "list")
+        self.assertEqual((result.returncode, result.stdout, len(asked)), (75, b"", 1), result.stderr)
+        self.assertIn(b"outbox: 9011: the database shop", result.stderr)
 
     def test_nobody_who_answers(self):
         self.daemon.stop()
