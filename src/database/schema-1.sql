@@ -5,6 +5,9 @@
 -- scans over them: `ready` is in the order of the transactions that filled it, and who claims goes on where
 -- it stopped (doc/decisions/database-queue.md).
 --
+-- Text in an index is COLLATE "C". The order of a language changes with the server's libraries (an upgrade of the system,
+-- a standby on another one), and an index by the former order does not find what is there: a key, and the message goes twice.
+--
 -- Run by the owner, in one transaction, with the schema empty.
 
 CREATE TABLE version (
@@ -36,7 +39,7 @@ ALTER TABLE message ALTER content SET STORAGE EXTERNAL;
 -- again because the answer to a commit was lost.
 CREATE TABLE used_key (
     role        name NOT NULL DEFAULT session_user,
-    key         text NOT NULL,
+    key         text COLLATE "C" NOT NULL,
     moved       boolean NOT NULL DEFAULT false,
     message     bigint NOT NULL,
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -75,7 +78,7 @@ CREATE TRIGGER parts AFTER DELETE ON message REFERENCING OLD TABLE AS gone
 
 -- A message is in one of these: ready, deferred, leased, aside or ended.
 CREATE TABLE ready (
-    lane            text NOT NULL,
+    lane            text COLLATE "C" NOT NULL,
     arrived         xid8 NOT NULL DEFAULT pg_current_xact_id(),
     message         bigint NOT NULL,
     attempts        int NOT NULL DEFAULT 0,
@@ -174,7 +177,7 @@ CREATE TABLE aside (                                -- an operator holds it
 
 CREATE TABLE ended (
     message     bigint PRIMARY KEY,
-    state       text NOT NULL CHECK (state IN ('sent', 'failed')),
+    state       text COLLATE "C" NOT NULL CHECK (state IN ('sent', 'failed')),
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     error       int,
     text        text
@@ -278,6 +281,8 @@ CREATE FUNCTION gather() RETURNS bytea LANGUAGE sql SET search_path FROM CURRENT
 $$;
 
 -- A message is queued, with all that can be said of it. The content that is NULL is what was appended in this transaction.
+-- One of the texts is given COLLATE "C", which is all of them's then: which lane is meant, and what is an address, is no
+-- matter of the database's language, or of the collation of a column that an application takes it from.
 CREATE FUNCTION put(
     uid bigint, sender text, sender_parameters text, recipients text[], parameters text[], content bytea, key text,
     lane text, not_before timestamptz
@@ -378,7 +383,7 @@ CREATE FUNCTION queue(
     not_before timestamptz DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    RETURN put(NULL, sender, '', recipients, NULL, coalesce(message, ''), key, lane, not_before);
+    RETURN put(NULL, sender COLLATE "C", '', recipients, NULL, coalesce(message, ''), key, lane, not_before);
 END $$;
 
 -- The same for text, which goes as UTF-8.
@@ -387,7 +392,8 @@ CREATE FUNCTION queue(
     not_before timestamptz DEFAULT NULL
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    RETURN put(NULL, sender, '', recipients, NULL, coalesce(convert_to(message, 'UTF8'), ''), key, lane, not_before);
+    RETURN put(NULL, sender COLLATE "C", '', recipients, NULL, coalesce(convert_to(message, 'UTF8'), ''), key, lane,
+        not_before);
 END $$;
 
 -- The next piece of a message that is too long to be handed over in one: submit() has the rest, in the same transaction.
@@ -401,7 +407,7 @@ CREATE FUNCTION submit(
     not_before timestamptz
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    RETURN put(NULL, sender, sender_parameters, recipients, parameters, message, key, lane, not_before);
+    RETURN put(NULL, sender COLLATE "C", sender_parameters, recipients, parameters, message, key, lane, not_before);
 END $$;
 
 -- The same for who may say which user of its machine it was.
@@ -410,7 +416,7 @@ CREATE FUNCTION submit_as(
     lane text, not_before timestamptz
 ) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    RETURN put(uid, sender, sender_parameters, recipients, parameters, message, key, lane, not_before);
+    RETURN put(uid, sender COLLATE "C", sender_parameters, recipients, parameters, message, key, lane, not_before);
 END $$;
 
 -- How many messages of each user of a machine are there that have not been sent.
@@ -1289,7 +1295,7 @@ END $$;
 
 -- What has left for a directory, until it is known to have arrived there.
 CREATE TABLE departed (
-    mover       text NOT NULL,
+    mover       text COLLATE "C" NOT NULL,
     message     bigint NOT NULL,
     PRIMARY KEY (mover, message)
 );

@@ -87,6 +87,7 @@ class Held(DatabaseTest):
         self.addCleanup(self.sql, "DROP OWNED BY few; DROP ROLE few")
         self.sql("SET search_path = outbox; SELECT allow('few', 'daemon')")
         daemon = self.serve(self.odd(), self.conninfo(user="few"))
+        wait_for(lambda: self.count("daemon") == 1, f"a connection that can be ended{self.logs()}")
         self.sql("ALTER ROLE few CONNECTION LIMIT 0")
         self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'few'")
         self.wait_log(daemon, "terminating connection due to administrator command")
