@@ -518,19 +518,21 @@ class Leases(SchemaTest):
         self.assertEqual(self.renew(third), ["t", "0", "1", "t"])
 
     def test_all_come_anew_whose_leases_have_ended(self):
-        """As after hours without a database: who is first is alone, and must hear of each that follows."""
+        """As after hours without a database: who is first must hear of each that follows, also where they come at once."""
         first, second, third = (self.daemon() for _ in range(3))
         for daemon in (first, second, third, first, second):
             self.renew(daemon)
         self.sql("UPDATE outbox.daemon SET until = now() - interval '1h', renewed = now() - interval '1h'")
         listener = self.database.session()
         listener.sql("LISTEN outbox")
+        self.assertEqual(self.renew(second), ["t", "0", "1", "f"])
         self.assertEqual(self.renew(second), ["t", "0", "1", "t"])
         self.assertEqual(self.renew(first), ["t", "0", "2", "f"])
         self.assertEqual(self.renew(first), ["t", "0", "2", "f"])
         self.assertTrue([line for line in listener.sql("SELECT 1") if "notification" in line])
         listener.close()
         self.assertEqual(self.renew(second), ["t", "1", "2", "t"])
+        self.assertEqual(self.renew(third), ["t", "2", "3", "f"])
         self.assertEqual(self.renew(third), ["t", "2", "3", "f"])
         self.assertEqual(self.renew(first), ["t", "0", "3", "t"])
         self.assertEqual(self.renew(second), ["t", "1", "3", "t"])
