@@ -183,8 +183,8 @@ class Rights(DatabaseTest):
         kinds = {
             "app producer": "append hello queue submit",
             "worker daemon": "append bring claim content daemon_begin daemon_end daemon_renew flush"
-                             " forget_keys hello keep keep_only kept_by_others lanes note offer oldest read reap ripen settle submit"
-                             " submit_as take_kept waiting write",
+                             " forget_keys hello keep keep_only kept_by_others lanes note offer oldest read reap ripen"
+                             " settle submit submit_as take_kept waiting write",
         }
         self.init()
         self.grant("boss", "operator")
