@@ -450,26 +450,29 @@ END $$;
 -- It is alive, or `alive` is false: its lease has ended and others have what it held; it begins anew then, and writes
 -- nothing. It is that one, from 0, of so many daemons, and `known` says whether the others have heard of it: each learns
 -- with its own renewal how many there are. One that missed two of those is not waited for. Whose lease had ended, and
--- whom nobody has missed since, as after hours without a database, comes anew to the others all the same.
+-- whom nobody has missed since, as after hours without a database, comes anew to the others all the same: it has begun
+-- once this is committed, for until then another that is just coming does not see it.
 CREATE FUNCTION daemon_renew(daemon bigint, lease interval, idle boolean, figures jsonb,
     OUT alive boolean, OUT place bigint, OUT daemons bigint, OUT known boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column
 DECLARE
-    was daemon%ROWTYPE;
+    had_ended boolean;
     began timestamptz;
 BEGIN
-    SELECT * INTO was FROM daemon WHERE id = daemon_renew.daemon FOR NO KEY UPDATE;
-    began := CASE WHEN was.until > clock_timestamp() THEN coalesce(was.seen, clock_timestamp()) ELSE clock_timestamp() END;
+    SELECT until <= clock_timestamp() INTO had_ended FROM daemon WHERE id = daemon_renew.daemon FOR NO KEY UPDATE;
     UPDATE daemon SET until = clock_timestamp() + daemon_renew.lease, idle = daemon_renew.idle,
-        figures = daemon_renew.figures, renewed = clock_timestamp(), seen = began WHERE id = was.id;
+        figures = daemon_renew.figures, renewed = clock_timestamp(),
+        seen = CASE WHEN NOT had_ended THEN coalesce(seen, clock_timestamp()) END
+        WHERE id = daemon_renew.daemon RETURNING seen INTO began;
     alive := FOUND;
-    IF alive AND was.until <= began THEN
+    IF had_ended THEN
         PERFORM ring();
     END IF;
     SELECT count(*) FILTER (WHERE id < daemon_renew.daemon), count(*),
             count(*) FILTER (WHERE id <> daemon_renew.daemon AND renewed < began AND renewed > clock_timestamp() - interval '30 seconds') = 0
         INTO place, daemons, known FROM daemon WHERE until > clock_timestamp();
+    known := known AND NOT had_ended;
 END $$;
 
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is

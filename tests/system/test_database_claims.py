@@ -329,19 +329,21 @@ class Leases(SchemaTest):
         self.assertEqual(self.renew(third), ["t", "0", "1", "t"])
 
     def test_all_come_anew_whose_leases_have_ended(self):
-        """As after hours without a database: who is first is alone, and must hear of each that follows."""
+        """As after hours without a database: who is first must hear of each that follows, also of one at once."""
         first, second, third = (self.daemon() for _ in range(3))
         for daemon in (first, second, third, first, second):
             self.renew(daemon)
         self.sql("UPDATE outbox.daemon SET until = now() - interval '1h', renewed = now() - interval '1h'")
         listener = self.database.session()
         listener.sql("LISTEN outbox")
+        self.assertEqual(self.renew(second), ["t", "0", "1", "f"])
         self.assertEqual(self.renew(second), ["t", "0", "1", "t"])
         self.assertEqual(self.renew(first), ["t", "0", "2", "f"])
         self.assertEqual(self.renew(first), ["t", "0", "2", "f"])
         self.assertTrue([line for line in listener.sql("SELECT 1") if "notification" in line])
         listener.close()
         self.assertEqual(self.renew(second), ["t", "1", "2", "t"])
+        self.assertEqual(self.renew(third), ["t", "2", "3", "f"])
         self.assertEqual(self.renew(third), ["t", "2", "3", "f"])
         self.assertEqual(self.renew(first), ["t", "0", "3", "t"])
         self.assertEqual(self.renew(second), ["t", "1", "3", "t"])
@@ -353,7 +355,8 @@ class Leases(SchemaTest):
         first, second = self.daemon(), self.daemon()
         for daemon, offered in ((second, "1"), (second, "0"), (first, "0")):
             if self.claim(first)[0]:
-                self.sql(f"SELECT outbox.settle({first}, {message}, 'deferred', due => now() + interval '1h', declined => true)")
+                self.sql(f"SELECT outbox.settle({first}, {message}, 'deferred', due => now() + interval '1h', "
+                         "declined => true)")
             self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({daemon}, 0, 9)"), offered)
         self.assertEqual(self.one("SELECT declined FROM outbox.deferred"), f"{{{second},{first}}}")
         self.sql("UPDATE outbox.deferred SET due = now() - interval '1s'; SELECT outbox.ripen('-infinity', 9)")
@@ -368,7 +371,8 @@ class Leases(SchemaTest):
         """Each claim would be a commit that waits for the disk, and for a standby."""
         daemon = self.daemon()
         rows = self.sql(f"SELECT count(*) FROM outbox.claim({daemon}, '', '0', 0, '{{5}}', 9); SELECT outbox.reap();"
-                        f" SELECT ripe FROM outbox.ripen('-infinity', 9); SELECT offered FROM outbox.offer({daemon}, 0, 9);"
+                        " SELECT ripe FROM outbox.ripen('-infinity', 9);"
+                        f" SELECT offered FROM outbox.offer({daemon}, 0, 9);"
                         " SELECT pg_current_xact_id_if_assigned()")
         self.assertEqual(rows, [["1"], ["0"], ["0"], ["0"], [""]])
         self.put()

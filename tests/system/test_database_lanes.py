@@ -63,7 +63,8 @@ class Lanes(DatabaseTest):
         for _ in range(3):
             self.put("ann", more=", lane => 'other', not_before => now() + interval '1h'")
         self.begin('{ name = "Bulk"; message_rate = "3/d"; }', relay)
-        wait_for(lambda: self.waiting() == {None: 0, "Bulk": 17}, lambda: f"17 that wait, not {self.waiting()}{self.logs()}", 60)
+        wait_for(lambda: self.waiting() == {None: 0, "Bulk": 17},
+                 lambda: f"17 that wait, not {self.waiting()}{self.logs()}", 60)
         self.daemons[0].terminate()
         self.sql("SELECT outbox.change('retry', ARRAY (SELECT message FROM outbox.deferred))")
         self.assertEqual(self.one("SELECT outbox.lanes_of('{\"lanes\": [{\"name\": null, \"waiting\": 1},"
