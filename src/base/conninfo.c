@@ -127,7 +127,10 @@ static const char *uri_fault(const char *login)
 
     if (!is_encoded(login))
         return "has a \"%\" that is not followed by two hexadecimal digits (itself it is %25)";
-    if (!skip_hosts(has_login ? login + n + 1 : login, &at) || (!has_login && has_meant))
+    if (strpbrk(login, " \t\r\n\v\f"))
+        return "has a blank, which is %20 in a URI"; /* libpq 17 takes none */
+    if (!skip_hosts(has_login ? login + n + 1 : login, &at) ||
+        (!has_login && has_meant && login + n_meant < strchrnul(at, '?')))
         return "has a host, a port or a password that is none in a URI, where \"@\" is %40 and "
                "\"/\" is %2F";
     at = strchr(at, '?');

@@ -76,11 +76,12 @@ START_TEST(what_is_no_uri_is_a_fault)
         "postgresql://u:x/SECRET@h:1/d", "postgresql://u:12/SECRET@h/d", "postgresql://u:p@h:1x/d",
         "postgresql://u:p@[::1/d", "postgresql://u:p@[]/d", "postgresql://u:p@[::1]x/d",
         "postgres://u:p@h,i:x/d", "postgresql://h/d?password=a=b", "postgresql://h/d?password",
-        "postgresql://h?user=u&&host=h"};
+        "postgresql://h?user=u&&host=h", "postgresql://u:x SECRET@h/d", "postgresql://h/d d"};
     static const char *const good[] = {"postgresql://u:x%25%40@h/d", "postgresql://u:x?y#z@h/d",
         "postgresql://u:x:y[z@h/d", "postgresql://u@[::1]:5432,[::2],h:1,:5/d?user=a@b&port=1&",
         "postgresql://[::1]", "postgresql:///d?host=/run", "postgresql://%2Frun%2Fpg/d",
-        "postgresql://h:5432/d?user=u@server", "postgresql://h?sslmode=require"};
+        "postgresql://h:5432/d?user=u@server", "postgresql://h:5432,i:5432/d?user=u@server",
+        "postgresql://h?sslmode=require"};
 
     for (size_t i = 0; i < ELEMENTSOF(faults); i++) {
         _cleanup_free_
