@@ -47,9 +47,9 @@ class PickupTest(DatabaseTest):
         self.relay = self.odd()
         self.place = pathlib.Path(self.lab.new_directory())
 
-    def serve_pickup(self, conninfo=None, wrapper=(), **pickup):
+    def serve_pickup(self, conninfo=None, wrapper=(), ready=True, **pickup):
         return self.serve(self.relay, conninfo, spool={"pickup": {"directory": str(self.place), **pickup}},
-                          wrapper=wrapper)
+                          wrapper=wrapper, ready=ready)
 
     def drop(self, name, content=None):
         (self.place / f".{name}").write_bytes(content or message())
@@ -117,7 +117,7 @@ class Pickup(PickupTest):
                 self.relay.accepted.clear()
                 blocker = self.nobody_claims()
                 self.drop("a.eml")
-                daemon = self.serve_pickup(wrapper=preload(self.directory, DIES))
+                daemon = self.serve_pickup(wrapper=preload(self.directory, DIES), ready=False)
                 daemon.wait()
                 self.assertEqual((len(os.listdir(self.place)), self.count("message")), (1, 1))
                 blocker.sql("ROLLBACK")
@@ -134,7 +134,7 @@ class Pickup(PickupTest):
 
     def test_a_death_in_front_of_it(self):
         self.drop("a.eml")
-        self.serve_pickup(wrapper=preload(self.directory, DIES_BEFORE)).wait()
+        self.serve_pickup(wrapper=preload(self.directory, DIES_BEFORE), ready=False).wait()
         self.assertEqual((len(os.listdir(self.place)), self.count("message")), (1, 0))
         self.serve_pickup()
         self.wait_names()
@@ -175,7 +175,7 @@ class Former(PickupTest):
         """A daemon without the database takes a file, and dies at that point."""
         self.drop("a.eml")
         self.start(self.settings(self.relay), spool={"pickup": {"directory": str(self.place)}},
-                   wrapper=preload(self.directory, source)).wait()
+                   wrapper=preload(self.directory, source), ready=False).wait()
         self.assertEqual(len(self.copies_here()), 1)
 
     def copies_here(self):
@@ -223,6 +223,6 @@ class Former(PickupTest):
         daemon = self.serve_pickup()
         self.drop("a.eml")
         self.wait_taken(self.relay, "ann")
-        self.wait_log(daemon, "/.pickup-0-1-2 is what was taken from a pickup directory when messages went here, and cannot be"
-                              " queued: ")
+        self.wait_log(daemon, "/.pickup-0-1-2 is what was taken from a pickup directory when messages went here, and"
+                              " cannot be queued: ")
         self.assertEqual(self.copies_here(), [".pickup-0-1-2"])
