@@ -181,24 +181,35 @@ static int put_copy(const Spool *queue, const SpoolPickupSink *sink, const char 
 
     if (r == 0)
         r = put_opened(queue, sink, name, &message, f);
+    else if (r == -ENOENT)
+        r = 0;
     close_p(&message.fd);
     free(message.id);
-    return r == -ENOENT ? 0 : r;
+    return r;
 }
 
-/* One that cannot be put keeps no other from it; the last is told. */
+/* One that cannot be put keeps no other from it; the last is told, but for one that waits for the
+ * database: it is to be tried again soon. */
 static int put_copies(
     const Spool *queue, const SpoolPickupSink *sink, const NameList *copies, Failure *f)
 {
-    int last = 0, r = copies->n > 0 ? sink->ready(sink->user, f) : 0;
+    int number = ERROR_NONE, last = 0, r = 0;
 
     for (size_t i = 0; r >= 0 && i < copies->n; i++) {
         _cleanup_failure_ Failure why = {0};
-        int one = put_copy(queue, sink, copies->names[i], &why);
+        int one;
 
-        if (one < 0)
-            last = failure_set(f, one, why.number, "%s", failure_text(&why));
+        r = sink->ready(sink->user, &why);
+        if (r < 0)
+            return failure_set(f, r, why.number,
+                "%s: what was taken from a pickup directory when messages went here waits: %s",
+                queue->path, failure_text(&why));
+        one = put_copy(queue, sink, copies->names[i], &why);
         r = error_is_common(one) ? one : 0;
+        if (r < 0 || (one < 0 && number != ERROR_DATABASE)) {
+            number = why.number;
+            last = failure_set(f, one, number, "%s", failure_text(&why));
+        }
     }
     if (r >= 0 && copies->n > 0)
         r = pickup_sync(queue, last < 0 ? NULL : f);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "base/errors.h"
 #include "killed.h"
 #include "spool.h"
 #include "spool/pickup.h"
@@ -382,6 +383,89 @@ START_TEST(what_a_former_directory_left_is_queued)
 }
 END_TEST
 
+/* A database that plays a part. */
+typedef struct Database {
+    int errors[4], numbers[4]; /* of what is put, in turn */
+    int ready_for;             /* it is away after so many were asked for */
+    int asked, put;
+} Database;
+
+static int database_ready(void *user, Failure *f)
+{
+    Database *d = user;
+
+    return d->asked++ < d->ready_for ? 0 : failure_set(f, -ECONNREFUSED, ERROR_DATABASE, "away");
+}
+
+static int database_put(void *user, _unused_ SpoolPickupMessage *message, Failure *f)
+{
+    Database *d = user;
+    int i = d->put++;
+
+    return d->errors[i] == 0 ? 0 : failure_set(f, d->errors[i], d->numbers[i], "put %d", i);
+}
+
+/* Three copies of a former directory's are put there. Returns how many are left. */
+static size_t put_former(Database *d, int *ret, Failure *f)
+{
+    const SpoolPickupSink sink = {.ready = database_ready, .put = database_put, .user = d};
+    _cleanup_place_ Place p;
+    char name[256];
+    size_t left = 0;
+
+    place_init(&p);
+    put(&p, ".pickup-0-1-1", WHOLE);
+    put(&p, ".pickup-0-1-2", WHOLE);
+    put(&p, ".pickup-0-1-3", WHOLE);
+    *ret = spool_pickup_recover_others(p.path, &sink, NULL, 0, f);
+    for (int i = 1; i <= 3; i++) {
+        snprintf(name, sizeof(name), ".pickup-0-1-%d", i);
+        left += there(&p, name);
+    }
+    return left;
+}
+
+START_TEST(a_database_that_goes_away_is_asked_once)
+{
+    _cleanup_failure_ Failure f = {0};
+    Database d = {.errors = {-ECONNRESET}, .numbers = {ERROR_DATABASE}, .ready_for = 1};
+    int r;
+
+    ck_assert_uint_eq(put_former(&d, &r, &f), 3);
+    ck_assert_int_eq(r, -ECONNREFUSED);
+    ck_assert_int_eq(f.number, ERROR_DATABASE);
+    ck_assert_ptr_nonnull(strstr(failure_text(&f), "waits: away"));
+    ck_assert_int_eq(d.asked, 2);
+    ck_assert_int_eq(d.put, 1);
+}
+END_TEST
+
+START_TEST(a_message_that_waits_for_the_database_is_told)
+{
+    _cleanup_failure_ Failure f = {0};
+    Database d = {
+        .errors = {-ECONNRESET, 1, 0}, .numbers = {ERROR_DATABASE, ERROR_MESSAGE}, .ready_for = 3};
+    int r;
+
+    ck_assert_uint_eq(put_former(&d, &r, &f), 2);
+    ck_assert_int_eq(r, -ECONNRESET);
+    ck_assert_int_eq(f.number, ERROR_DATABASE);
+    ck_assert_int_eq(d.put, 3);
+}
+END_TEST
+
+START_TEST(what_a_database_does_not_have_is_no_copy_that_is_gone)
+{
+    _cleanup_failure_ Failure f = {0};
+    Database d = {.errors = {-ENOENT}, .numbers = {ERROR_CONFIGURATION}, .ready_for = 3};
+    int r;
+
+    ck_assert_uint_eq(put_former(&d, &r, &f), 1);
+    ck_assert_int_eq(r, -ENOENT);
+    ck_assert_int_eq(f.number, ERROR_CONFIGURATION);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
     Suite *suite = suite_create("spool/pickup");
@@ -398,6 +482,9 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, directories_that_cannot_be_used_are_told);
     tcase_add_test(tcase, a_death_at_any_time_neither_loses_nor_doubles);
     tcase_add_test(tcase, what_a_former_directory_left_is_queued);
+    tcase_add_test(tcase, a_database_that_goes_away_is_asked_once);
+    tcase_add_test(tcase, a_message_that_waits_for_the_database_is_told);
+    tcase_add_test(tcase, what_a_database_does_not_have_is_no_copy_that_is_gone);
     suite_add_tcase(suite, tcase);
     return suite;
 }
