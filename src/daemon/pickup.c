@@ -272,7 +272,7 @@ static int on_ended(
     usec_t next = LOOK_AGAIN;
 
     tell(place, task);
-    place->unsure = task->error < 0 || task->result.busy ? place->unsure || task->error < 0 : false;
+    place->unsure = task->error < 0 || task->result.unended || (place->unsure && task->result.busy);
     if (task->error < 0 && place->watch)
         place->watch = sd_event_source_disable_unref(place->watch);
     if (task->error >= 0 && (place->noticed || task->result.has_more))

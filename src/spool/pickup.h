@@ -68,6 +68,7 @@ typedef struct SpoolPickupResult {
     SpoolPickupFile *files;
     size_t n;
     bool busy;       /* another process works at the directory: nothing was done */
+    bool unended;    /* what a process before has begun waits: the next pass recovers, too */
     bool has_more;   /* files to take at once */
     usec_t again;    /* after so long there may be more: a file was too young, or one that another
                         process works at; 0: an event will tell */
@@ -81,8 +82,9 @@ typedef struct SpoolPickupResult {
 int spool_pickup_check(const char *queue, const char *directory, Failure *f);
 
 /* Takes up to a few hundred files. `recovers`: ends what a process before this one has begun, for
- * the first pass, and the one after a pass that failed. `ret` is for spool_pickup_result_done() in
- * any case. 0 or a negative errno with a Failure, and what was not taken stays. */
+ * the first pass, and the one after a pass that failed or has not ended it. `ret` is for
+ * spool_pickup_result_done() in any case. 0 or a negative errno with a Failure, and what was not
+ * taken stays. */
 int spool_pickup_pass(const SpoolPickup *pickup, bool recovers, SpoolPickupResult *ret, Failure *f);
 
 void spool_pickup_result_done(SpoolPickupResult *result);

@@ -157,10 +157,11 @@ static int open_copy(const Spool *queue, const char *name, SpoolPickupMessage *m
 }
 
 static int put_opened(const Spool *queue, const SpoolPickupSink *sink, const char *name,
-    SpoolPickupMessage *message, Failure *f)
+    SpoolPickupMessage *message, bool *ret_waits, Failure *f)
 {
     int r = sink->put(sink->user, message, f);
 
+    *ret_waits = r < 0;
     if (r > 0)
         return pickup_explain(f, -EBADMSG, queue->path, name,
             "is what was taken from a pickup directory when messages went here, and cannot be "
@@ -174,13 +175,15 @@ static int put_opened(const Spool *queue, const SpoolPickupSink *sink, const cha
                : 0;
 }
 
-static int put_copy(const Spool *queue, const SpoolPickupSink *sink, const char *name, Failure *f)
+static int put_copy(
+    const Spool *queue, const SpoolPickupSink *sink, const char *name, bool *ret_waits, Failure *f)
 {
     SpoolPickupMessage message = {.fd = -1};
     int r = open_copy(queue, name, &message, f);
 
+    *ret_waits = false;
     if (r == 0)
-        r = put_opened(queue, sink, name, &message, f);
+        r = put_opened(queue, sink, name, &message, ret_waits, f);
     else if (r == -ENOENT)
         r = 0;
     close_p(&message.fd);
@@ -188,28 +191,30 @@ static int put_copy(const Spool *queue, const SpoolPickupSink *sink, const char 
     return r;
 }
 
-/* One that cannot be put keeps no other from it; the last is told, but for one that waits for the
- * database: it is to be tried again soon. */
-static int put_copies(
-    const Spool *queue, const SpoolPickupSink *sink, const NameList *copies, Failure *f)
+/* One that cannot be put keeps no other from it; the last is told, or rather one that waits for
+ * where it goes. `ret_waits`: there is such a one, and it is worth trying again. */
+static int put_copies(const Spool *queue, const SpoolPickupSink *sink, const NameList *copies,
+    bool *ret_waits, Failure *f)
 {
-    int number = ERROR_NONE, last = 0, r = 0;
+    int last = 0, r = 0;
 
     for (size_t i = 0; r >= 0 && i < copies->n; i++) {
         _cleanup_failure_ Failure why = {0};
+        bool waits;
         int one;
 
         r = sink->ready(sink->user, &why);
-        if (r < 0)
+        if (r < 0) {
+            *ret_waits = true;
             return failure_set(f, r, why.number,
                 "%s: what was taken from a pickup directory when messages went here waits: %s",
                 queue->path, failure_text(&why));
-        one = put_copy(queue, sink, copies->names[i], &why);
-        r = error_is_common(one) ? one : 0;
-        if (r < 0 || (one < 0 && number != ERROR_DATABASE)) {
-            number = why.number;
-            last = failure_set(f, one, number, "%s", failure_text(&why));
         }
+        one = put_copy(queue, sink, copies->names[i], &waits, &why);
+        r = error_is_common(one) ? one : 0;
+        if (r < 0 || (one < 0 && (waits || !*ret_waits)))
+            last = failure_set(f, one, why.number, "%s", failure_text(&why));
+        *ret_waits = *ret_waits || waits;
     }
     if (r >= 0 && copies->n > 0)
         r = pickup_sync(queue, last < 0 ? NULL : f);
@@ -228,8 +233,10 @@ static int hand_over_copies(PickupPass *pass, Failure *f)
         r = pickup_sync(pass->queue, f);
     if (r >= 0)
         r = list_copies(pass, &others, f);
-    if (r >= 0)
-        r = pickup_pass_over(pass, put_copies(pass->queue, pass->pickup->sink, &others, f), f);
+    if (r >= 0) {
+        r = put_copies(pass->queue, pass->pickup->sink, &others, &pass->result->unended, f);
+        r = pickup_pass_over(pass, r, f);
+    }
     name_list_done(&copies);
     name_list_done(&others);
     return r;
@@ -292,6 +299,7 @@ int spool_pickup_recover_others(const char *queue, const SpoolPickupSink *sink,
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     NameList others = {0};
+    bool waits = false;
     int r = sink ? open_former(queue, &spool, f) : spool_open(queue, &spool, f);
 
     if (!spool)
@@ -300,7 +308,7 @@ int spool_pickup_recover_others(const char *queue, const SpoolPickupSink *sink,
         spool_clean_temporaries(spool, clock_realtime());
     r = list_others(spool, directories, n, &others, f);
     if (r >= 0)
-        r = sink ? put_copies(spool, sink, &others, f) : queue_copies(spool, &others, f);
+        r = sink ? put_copies(spool, sink, &others, &waits, f) : queue_copies(spool, &others, f);
     name_list_done(&others);
     return r;
 }

@@ -217,6 +217,17 @@ class Former(PickupTest):
         self.database.start()
         self.wait_taken_once()
 
+    def test_no_database_at_first(self):
+        """It is not forgotten where there is no file that waits as well."""
+        self.die(DIES_BEHIND_A_COPY)
+        self.assertEqual(os.listdir(self.place), [])
+        self.database.stop()
+        daemon = self.serve_pickup()
+        self.wait_log(daemon, "what was taken from a pickup directory when messages went here waits: ")
+        self.assertEqual(len(self.copies_here()), 1)
+        self.database.start()
+        self.wait_taken_once()
+
     def test_what_is_no_message(self):
         """It is told of, and keeps no file waiting."""
         (self.queue.path / ".pickup-0-1-2").write_bytes(b"Subject: to nobody\n\nx\n")
