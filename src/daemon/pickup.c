@@ -279,7 +279,7 @@ static int on_ended(
         next = task->result.has_more ? 0 : pause_after(place);
     else if (task->error >= 0 && task->result.again > 0)
         next = MIN(next, task->result.again);
-    else if (task->link && (task->error < 0 || task->result.trouble.number != 0))
+    else if (task->link && task->error != 0 && task->failure.number == ERROR_DATABASE)
         next = ASK_AGAIN;
     place->ended = sd_event_source_disable_unref(place->ended);
     (void)job_free(place->job);

@@ -7,7 +7,7 @@ import signal
 
 from case import message
 from database_case import DatabaseTest
-from preload import preload
+from preload import LONG_IS_SHORT, preload
 from process import wait_for
 
 # The daemon dies when it is to take a file away whose message is in the database.
@@ -165,6 +165,16 @@ class Pickup(PickupTest):
         self.wait_log(daemon, "what is here waits")
         self.database.start()
         self.wait_taken(self.relay, "bob", seconds=30)
+        self.wait_names()
+
+    def test_what_is_not_the_databases(self):
+        """A directory that is missing is looked for each minute, and no sooner."""
+        self.place.rmdir()
+        daemon = self.serve_pickup(wrapper=preload(self.directory, "#define LONG 60\n" + LONG_IS_SHORT))
+        self.wait_log(daemon, "there is no such pickup directory")
+        self.place.mkdir()
+        self.drop("a.eml")
+        self.wait_taken(self.relay, "ann")
         self.wait_names()
 
 
