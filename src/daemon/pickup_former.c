@@ -13,6 +13,7 @@
 #include "spool/pickup.h"
 
 #define ASK_AGAIN (5 * USEC_PER_SEC) /* for a database that is there again */
+#define LOOK_AGAIN USEC_PER_HOUR     /* for a copy that could not be used, and was mended */
 
 struct PickupFormer {
     sd_event *loop;
@@ -30,6 +31,7 @@ typedef struct Task {
     Config *config;   /* referenced */
     SubmitLink *link; /* NULL: messages go into the queue directory */
     int error;
+    bool waits; /* for the database: the error is none of the copies' */
     Failure failure;
 } Task;
 
@@ -42,14 +44,15 @@ static void run(void *argument)
     const char **paths = calloc(MAX(n, (size_t)1), sizeof(*paths));
 
     if (!paths) {
+        task->waits = true;
         task->error = failure_set_errno(&task->failure, -ENOMEM,
             "cannot look for messages that former pickup directories left");
         return;
     }
     for (size_t i = 0; i < n; i++)
         paths[i] = directories[i].path;
-    task->error = spool_pickup_recover_others(
-        task->config->spool.directory, task->link ? &sink : NULL, paths, n, &task->failure);
+    task->error = spool_pickup_recover_others(task->config->spool.directory,
+        task->link ? &sink : NULL, paths, n, &task->waits, &task->failure);
     free(paths);
 }
 
@@ -85,7 +88,7 @@ static int on_ended(
     if (task->error < 0)
         tell(former, &task->failure);
     if (task->error < 0 && task->link)
-        timer_arm(former->timer, ASK_AGAIN);
+        timer_arm(former->timer, task->waits ? ASK_AGAIN : LOOK_AGAIN);
     former->ended = sd_event_source_disable_unref(former->ended);
     (void)job_free(TAKE_PTR(former->job));
     return 0;

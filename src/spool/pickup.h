@@ -91,6 +91,6 @@ void spool_pickup_result_done(SpoolPickupResult *result);
 
 /* Queues what a dead process has copied from directories that are none of these any more, and,
  * where the queue is no directory, removes what dead writers have left there. 0 or a negative errno
- * with a Failure. */
+ * with a Failure; `ret_waits`: it passes, so that it is to be called again soon. */
 int spool_pickup_recover_others(const char *queue, const SpoolPickupSink *sink,
-    const char *const *directories, size_t n, Failure *f);
+    const char *const *directories, size_t n, bool *ret_waits, Failure *f);

@@ -295,20 +295,21 @@ static int list_others(
 }
 
 int spool_pickup_recover_others(const char *queue, const SpoolPickupSink *sink,
-    const char *const *directories, size_t n, Failure *f)
+    const char *const *directories, size_t n, bool *ret_waits, Failure *f)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     NameList others = {0};
-    bool waits = false;
     int r = sink ? open_former(queue, &spool, f) : spool_open(queue, &spool, f);
 
+    *ret_waits = error_is_common(r);
     if (!spool)
         return r;
     if (sink)
         spool_clean_temporaries(spool, clock_realtime());
     r = list_others(spool, directories, n, &others, f);
     if (r >= 0)
-        r = sink ? put_copies(spool, sink, &others, &waits, f) : queue_copies(spool, &others, f);
+        r = sink ? put_copies(spool, sink, &others, ret_waits, f) : queue_copies(spool, &others, f);
+    *ret_waits = *ret_waits || error_is_common(r);
     name_list_done(&others);
     return r;
 }

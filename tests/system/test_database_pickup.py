@@ -247,3 +247,13 @@ class Former(PickupTest):
         self.wait_log(daemon, "/.pickup-0-1-2 is what was taken from a pickup directory when messages went here, and"
                               " cannot be queued: ")
         self.assertEqual(self.copies_here(), [".pickup-0-1-2"])
+
+    def test_what_was_no_message(self):
+        """It is tried again each hour, and no sooner."""
+        copy = self.queue.path / ".pickup-0-1-2"
+        copy.write_bytes(b"Subject: to nobody\n\nx\n")
+        daemon = self.serve(self.relay, wrapper=preload(self.directory, "#define LONG 3600\n" + LONG_IS_SHORT))
+        self.wait_log(daemon, "/.pickup-0-1-2 is what was taken from a pickup directory")
+        copy.with_name("mended").write_bytes(message())
+        copy.with_name("mended").rename(copy)
+        self.wait_taken_once()

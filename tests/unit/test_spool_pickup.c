@@ -363,6 +363,7 @@ START_TEST(what_a_former_directory_left_is_queued)
         _cleanup_place_ Place p;
         Place from;
         const char *same[1];
+        bool waits;
         int marks;
 
         place_init(&p);
@@ -373,9 +374,9 @@ START_TEST(what_a_former_directory_left_is_queued)
         if (count(p.path, ".queued", name) == 0 && faccessat(source_fd, "a.eml", F_OK, 0) < 0) {
             staged = true;
             same[0] = source;
-            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, same, 1, NULL), 0);
+            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, same, 1, &waits, NULL), 0);
             ck_assert_uint_eq(count(p.path, ".queued", name), 0);
-            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, NULL, 0, NULL), 0);
+            ck_assert_int_eq(spool_pickup_recover_others(p.path, NULL, NULL, 0, &waits, NULL), 0);
             ck_assert_uint_eq(count(p.path, ".queued", name), 1);
         }
         source_done();
@@ -406,7 +407,7 @@ static int database_put(void *user, _unused_ SpoolPickupMessage *message, Failur
 }
 
 /* Three copies of a former directory's are put there. Returns how many are left. */
-static size_t put_former(Database *d, int *ret, Failure *f)
+static size_t put_former(Database *d, int *ret, bool *ret_waits, Failure *f)
 {
     const SpoolPickupSink sink = {.ready = database_ready, .put = database_put, .user = d};
     _cleanup_place_ Place p;
@@ -417,7 +418,7 @@ static size_t put_former(Database *d, int *ret, Failure *f)
     put(&p, ".pickup-0-1-1", WHOLE);
     put(&p, ".pickup-0-1-2", WHOLE);
     put(&p, ".pickup-0-1-3", WHOLE);
-    *ret = spool_pickup_recover_others(p.path, &sink, NULL, 0, f);
+    *ret = spool_pickup_recover_others(p.path, &sink, NULL, 0, ret_waits, f);
     for (int i = 1; i <= 3; i++) {
         snprintf(name, sizeof(name), ".pickup-0-1-%d", i);
         left += there(&p, name);
@@ -429,14 +430,16 @@ START_TEST(a_database_that_goes_away_is_asked_once)
 {
     _cleanup_failure_ Failure f = {0};
     Database d = {.errors = {-ECONNRESET}, .numbers = {ERROR_DATABASE}, .ready_for = 1};
+    bool waits;
     int r;
 
-    ck_assert_uint_eq(put_former(&d, &r, &f), 3);
+    ck_assert_uint_eq(put_former(&d, &r, &waits, &f), 3);
     ck_assert_int_eq(r, -ECONNREFUSED);
     ck_assert_int_eq(f.number, ERROR_DATABASE);
     ck_assert_ptr_nonnull(strstr(failure_text(&f), "waits: away"));
     ck_assert_int_eq(d.asked, 2);
     ck_assert_int_eq(d.put, 1);
+    ck_assert(waits);
 }
 END_TEST
 
@@ -445,12 +448,27 @@ START_TEST(a_message_that_waits_for_the_database_is_told)
     _cleanup_failure_ Failure f = {0};
     Database d = {
         .errors = {-ECONNRESET, 1, 0}, .numbers = {ERROR_DATABASE, ERROR_MESSAGE}, .ready_for = 3};
+    bool waits;
     int r;
 
-    ck_assert_uint_eq(put_former(&d, &r, &f), 2);
+    ck_assert_uint_eq(put_former(&d, &r, &waits, &f), 2);
     ck_assert_int_eq(r, -ECONNRESET);
     ck_assert_int_eq(f.number, ERROR_DATABASE);
     ck_assert_int_eq(d.put, 3);
+    ck_assert(waits);
+}
+END_TEST
+
+START_TEST(what_is_no_message_does_not_wait_for_the_database)
+{
+    _cleanup_failure_ Failure f = {0};
+    Database d = {.errors = {1}, .numbers = {ERROR_MESSAGE}, .ready_for = 3};
+    bool waits;
+    int r;
+
+    ck_assert_uint_eq(put_former(&d, &r, &waits, &f), 1);
+    ck_assert_int_eq(r, -EBADMSG);
+    ck_assert(!waits);
 }
 END_TEST
 
@@ -458,11 +476,13 @@ START_TEST(what_a_database_does_not_have_is_no_copy_that_is_gone)
 {
     _cleanup_failure_ Failure f = {0};
     Database d = {.errors = {-ENOENT}, .numbers = {ERROR_CONFIGURATION}, .ready_for = 3};
+    bool waits;
     int r;
 
-    ck_assert_uint_eq(put_former(&d, &r, &f), 1);
+    ck_assert_uint_eq(put_former(&d, &r, &waits, &f), 1);
     ck_assert_int_eq(r, -ENOENT);
     ck_assert_int_eq(f.number, ERROR_CONFIGURATION);
+    ck_assert(waits);
 }
 END_TEST
 
@@ -484,6 +504,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, what_a_former_directory_left_is_queued);
     tcase_add_test(tcase, a_database_that_goes_away_is_asked_once);
     tcase_add_test(tcase, a_message_that_waits_for_the_database_is_told);
+    tcase_add_test(tcase, what_is_no_message_does_not_wait_for_the_database);
     tcase_add_test(tcase, what_a_database_does_not_have_is_no_copy_that_is_gone);
     suite_add_tcase(suite, tcase);
     return suite;
