@@ -466,3 +466,9 @@ odd = 1
         (self.secrets / "password-2").touch()
         self.assertIn("password-2 is there already", self.take("nullmailer", self.other, status=66))
         self.assertEqual([path.name for path in self.secrets.iterdir()], ["password-2"])
+        (self.secrets / "password-2").unlink()
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([lab.program("outbox"), "import-config", "--secrets", self.secrets, "nullmailer",
+                                   self.other], stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((done.returncode, list(self.secrets.iterdir())), (74, []), done.stderr)
+        self.assert_passes("nullmailer", self.other)
