@@ -427,6 +427,9 @@ odd = 1
                             ("[${set?mail}${set:no}.lab.test]", "mail.lab.test"),
                             ("[${unset? {no} : {${set}}}.lab.test]", "mail.lab.test"),
                             ("[${unset:{$(set)}}${unset?{no}}.lab.test]", "mail.lab.test"),
+                            ("[${recipient_delimiter:{$(set)}}.lab.test]", "mail.lab.test"),
+                            ("[${mydomain?{$mydomain}:{mail.lab.test}}]", None),
+                            ("[mail${smtp_helo_timeout:no}.lab.test]", None),
                             ("${{a} == {a} ? {b} : {c}}", None), ("${set?{a}x}", None), ("${set?{a}", None),
                             ("${set?{a}:b}", None), ("${set?{" * 30 + "a" + "}}" * 30, None)):
             path = self.write("main.cf", f"relayhost = {value}\nset = mail\n")
