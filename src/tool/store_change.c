@@ -69,10 +69,11 @@ static const char *find_result(const DatabaseRows *rows, const char *id)
     return NULL;
 }
 
-/* What a daemon has claimed: that one is asked. */
-static bool is_asked_for(const char *result)
+/* What a daemon has claimed: that one is asked, to hold it or to delete it. */
+static bool is_asked_for(StoreChange change, const char *result)
 {
-    return text_equal(result, "sending") || text_equal(result, "claimed");
+    return (change == STORE_HOLD || change == STORE_DELETE) &&
+           (text_equal(result, "sending") || text_equal(result, "claimed"));
 }
 
 static int format_ids(const StoreItem *items, const bool *open, size_t n, Buffer *out)
@@ -109,7 +110,7 @@ static int change_open(Store *store, StoreChange change, const char *user, Store
             continue;
         failure_done(&items[i].failure);
         judge(store, change, result, &items[i]);
-        any |= open[i] = is_asked_for(result);
+        any |= open[i] = is_asked_for(change, result);
     }
     return r < 0 ? r : any;
 }

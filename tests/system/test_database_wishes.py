@@ -152,3 +152,27 @@ class Wishes(DatabaseTest):
                          f"^outbox: 135: {one} is claimed by a daemon that has not given it back: .*; "
                          "try again in a minute, when others may have it\n$")
         self.assertEqual(self.insist("delete", one), f"{one} deleted\n")
+
+    def count_changes(self, then="NULL"):
+        """What the tool asks for is counted from now on; what `then` does, it does the second time."""
+        self.configure(self.settings(self.odd()), spool={"database": self.conninfo()})
+        self.addCleanup(self.sql, "DROP SCHEMA behind CASCADE")
+        self.sql("CREATE SCHEMA behind; SET search_path = outbox; CREATE SEQUENCE asked; "
+                 "ALTER FUNCTION change SET SCHEMA behind; "
+                 "CREATE FUNCTION change(action text, ids bigint[], owner bigint DEFAULT NULL)"
+                 " RETURNS TABLE (message bigint, result text) LANGUAGE plpgsql AS $$ BEGIN"
+                 f" IF nextval('outbox.asked') = 2 THEN PERFORM {then}; END IF;"
+                 " RETURN QUERY SELECT * FROM behind.change(action, ids, owner); END $$")
+
+    def asked(self):
+        return int(self.one("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox.asked"))
+
+    def test_to_retry_waits_for_nobody(self):
+        """What is at a relay is not tried again behind that."""
+        daemon, (one,) = self.claim(1)
+        self.sql(f"SELECT outbox.sending({daemon}, '{{{one}}}')")
+        self.count_changes()
+        answer = self.outbox("retry", one, status=None)
+        self.assertEqual((answer.returncode, answer.stderr.decode()),
+                         (75, f"outbox: 135: {one} is being sent; try again when it is done\n"))
+        self.assertEqual((self.asked(), self.count("wish")), (1, 0))
