@@ -176,3 +176,15 @@ class Wishes(DatabaseTest):
         self.assertEqual((answer.returncode, answer.stderr.decode()),
                          (75, f"outbox: 135: {one} is being sent; try again when it is done\n"))
         self.assertEqual((self.asked(), self.count("wish")), (1, 0))
+
+    def test_what_was_done_is_told_where_the_database_is_lost(self):
+        daemon, (claimed,) = self.claim(1)
+        others = [self.put(f"n{n}") for n in range(3)]
+        self.count_changes("pg_terminate_backend(pg_backend_pid())")
+        answer = self.outbox("delete", "--all", "--yes", status=None)
+        said = answer.stdout.decode().splitlines()
+        self.assertEqual((sorted(said[:-1]), said[-1]),
+                         (sorted(f"{one} deleted" for one in others), "3 messages deleted"))
+        self.assertRegex(answer.stderr.decode(),
+                         f"^outbox: 9011: whether {claimed} is deleted now is not known: .*\n$")
+        self.assertEqual((answer.returncode, self.places(claimed), self.places(others[0])), (75, ["leased"], []))
