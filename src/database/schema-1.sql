@@ -1415,8 +1415,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT message FROM aside WHERE aside.mover = moving.mover ORDER BY message
 $$;
 
--- A message is to go: the state that it was in, and all that is known of its attempts; where it cannot go, that state or
--- 'gone' alone, with NULL for `going`.
+-- A message is to go: the state that it was in, and all that is known of its attempts; where it cannot go, that state,
+-- 'claimed' or 'gone' alone, with NULL for `going`.
 CREATE FUNCTION depart(mover text, message bigint, OUT going boolean, OUT was text, OUT attempts int,
     OUT first_attempt bigint, OUT due bigint, OUT queued bigint, OUT uid bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -1437,7 +1437,7 @@ BEGIN
         INTO going, was, attempts, first_attempt, due, queued, uid
         FROM aside a JOIN message m ON m.id = a.message WHERE a.message = depart.message AND a.mover = depart.mover;
     IF NOT FOUND THEN
-        was := coalesce((SELECT 'sending' FROM leased WHERE message = depart.message),
+        was := coalesce((SELECT CASE WHEN sending THEN 'sending' ELSE 'claimed' END FROM leased WHERE message = depart.message),
             (SELECT state FROM place WHERE message = depart.message), 'gone');
     END IF;
 END $$;

@@ -30,6 +30,50 @@ static const struct {
     {"myorigin", "$myhostname"},
 };
 
+/* What the names of Postfix's parameters begin with of which one has a value where nothing is set.
+ */
+static const char families[] =
+    " 2bounce access address alias allow always anvil append application authorized backwards"
+    " berkeley biff body bounce broken canonical cleanup command compatibility config confirm"
+    " connection daemon data debug default defer delay deliver destination detect disable dns"
+    " dnsblog dnssec dont double duplicate empty enable error execution expand export fast"
+    " fault flush fork forward frozen hash header helpful hopcount html ignore import in inet"
+    " info initial invalid ipc known line lmdb lmtp local mail mailbox maillog mailq manpage"
+    " maps masquerade max maximal message meta milter mime minimal multi mydestination"
+    " mydomain myhostname mynetworks myorigin nested newaliases non notify openssl owner"
+    " parent pickup pipe plaintext postlog postlogd postmulti postscreen prepend process"
+    " propagate proxy proxymap proxywrite qmgr qmqpd queue readme recipient reject relay"
+    " require reset resolve respectful retry rewrite sample send sender sendmail service"
+    " setgid shlib show showq smtp smtpd smtputf8 soft stale strict sun swap syslog tcp tls"
+    " tlsmgr tlsproxy trace transport trigger unknown unverified verp virtual"
+    " ";
+
+/* Those that begin so, and have none. */
+static const char *const empty[] = {
+    "default_filter_nexthop",
+    "local_command_shell",
+    "mailbox_transport",
+    "recipient_canonical_maps",
+    "recipient_delimiter",
+    "sender_bcc_maps",
+    "sender_canonical_maps",
+    "sender_dependent_default_transport_maps",
+    "sender_dependent_relayhost_maps",
+    "smtp_bind_address",
+    "smtp_bind_address6",
+    "smtp_generic_maps",
+    "smtp_header_checks",
+    "smtp_sasl_mechanism_filter",
+    "smtp_sasl_password_maps",
+    "smtp_tls_CAfile",
+    "smtp_tls_CApath",
+    "smtp_tls_cert_file",
+    "smtp_tls_policy_maps",
+    "smtp_tls_security_level",
+    "transport_maps",
+    "virtual_mailbox_maps",
+};
+
 /* ---- lines ---- */
 
 void main_cf_speak_of(MainCf *m, const MainCfParameter *p)
@@ -180,6 +224,21 @@ static const char *find_text(Expansion *e, const char *name)
     return dot && strchr(dot + 1, '.') ? dot + 1 : dot ? host : NULL;
 }
 
+/* Whether Postfix may have a value for it that is not said here. */
+static bool may_have_default(const char *name)
+{
+    char word[64];
+    size_t n = strcspn(name, "_");
+
+    for (size_t i = 0; i < ELEMENTSOF(empty); i++)
+        if (strcmp(empty[i], name) == 0)
+            return false;
+    if (n + 2 >= sizeof(word))
+        return false;
+    snprintf(word, sizeof(word), " %.*s ", (int)n, name);
+    return strstr(families, word) != NULL;
+}
+
 static int note_unknown(Expansion *e, const char *name)
 {
     free(e->unknown);
@@ -253,6 +312,8 @@ static int put_in_by_condition(Expansion *e, char *inside, unsigned depth)
     if (text[strspn(text, BLANKS)] == '{' && !split_choice(&text, sign == '?' ? &other : NULL))
         return note_unknown(e, "{...}");
     value = find_text(e, inside);
+    if (!value && may_have_default(inside))
+        return note_unknown(e, inside);
     if ((value && *value) != (sign == '?'))
         text = other;
     return text ? expand(e, text, depth + 1) : 0;

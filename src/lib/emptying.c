@@ -15,10 +15,30 @@
 /* Three messages, or one three times: then it is not a message that the relay stumbles over. */
 #define HOLDS_MAX 3
 
-void emptying_stop(Emptying *e, usec_t timeout)
+static void stop(Emptying *e, usec_t timeout)
 {
     e->deadline = MIN(e->deadline, usec_add(clock_monotonic(), timeout));
     engine_stop(e->engine, e->deadline);
+}
+
+void emptying_stop(Emptying *e, usec_t timeout)
+{
+    e->told_to_stop = true;
+    stop(e, timeout);
+}
+
+/* What became of messages in flight nobody else knows before it is written: a database is waited
+ * for as long as they are nobody else's, whatever a stop may take, unless whoever runs it has told
+ * it to end. */
+static usec_t patience(const Emptying *e)
+{
+    return e->source_lost ? MAX(e->stop_timeout, DATABASE_SOURCE_LEASE) : e->stop_timeout;
+}
+
+/* Of itself. */
+static void end_early(Emptying *e)
+{
+    stop(e, patience(e));
 }
 
 /* ---- What the engine reports ---- */
@@ -56,7 +76,7 @@ static void end_restrained(Emptying *e, const RelayReport *report)
         "relay %s is to take no message before %s: %s; what is left stays in the queue",
         report->relay, clock_format_rfc3339(report->until, until), report->restraint);
     e->observer.problem(e->user, &(ProblemReport){.failure = &f});
-    emptying_stop(e, e->stop_timeout);
+    end_early(e);
 }
 
 /* There is no coming back for a relay that does not answer: with the last one held, what is left
@@ -77,7 +97,7 @@ static void on_relay(void *user, const RelayReport *report)
            (delivery_stage_is_relay(report->outcome->stage) || report->holds >= HOLDS_MAX);
     e->observer.relay_held(e->user, report, ends);
     if (ends)
-        emptying_stop(e, e->stop_timeout);
+        end_early(e);
 }
 
 /* What is left of it stays queued: another run goes on with it. It is told once nothing else is
@@ -106,14 +126,7 @@ static void on_problem(void *user, const ProblemReport *report)
     e->observer.problem(e->user, report);
     /* A message that waits would keep the loop for ever: another run goes on with it. */
     if (report->pauses || report->waits)
-        emptying_stop(e, e->stop_timeout);
-}
-
-/* What became of messages in flight nobody else knows before it is written: a database is waited
- * for as long as they are nobody else's, whatever a stop may take. */
-static usec_t patience_with_source(const Emptying *e)
-{
-    return e->database ? MAX(e->stop_timeout, DATABASE_SOURCE_LEASE) : e->stop_timeout;
+        end_early(e);
 }
 
 /* It may be back in a moment, or tomorrow: another run goes on with what is left. What has not
@@ -130,7 +143,10 @@ static void on_source(void *user, bool back, const Failure *failure)
         (void)failure_set(e->lost, -EIO, failure->number, "%s", failure_text(failure));
     else
         e->observer.problem(e->user, &(ProblemReport){.failure = failure});
-    emptying_stop(e, patience_with_source(e));
+    e->source_lost = e->database;
+    if (!e->told_to_stop) /* where it ended of itself before, there is more to wait for now */
+        e->deadline = USEC_NEVER;
+    end_early(e);
 }
 
 static void on_idle(void *user)

@@ -29,6 +29,8 @@ typedef struct Emptying {
     Engine *engine;
     usec_t stop_timeout; /* as configured */
     usec_t deadline;     /* monotonic, of the stop; USEC_NEVER: it goes on */
+    bool told_to_stop;   /* by emptying_stop(), and not of itself */
+    bool source_lost;    /* the database, at one time at least */
     bool fails_at_once;  /* retry.max_attempts = 1: what waits ends in .failed, not in .queued */
     size_t sent, deferred, failed; /* messages */
     Failure *lost;                 /* of emptying_run(): for why the queue cannot be reached */
@@ -45,5 +47,6 @@ void emptying_done(Emptying *emptying); /* what was counted stays */
  * with a Failure; a database that is lost on the way is a problem. */
 int emptying_run(Emptying *emptying, Failure *f);
 
-/* Nothing more is claimed, and what is in flight has so long to end. An earlier end stays. */
+/* Whoever runs it wants it to end: nothing more is claimed, and what is in flight has so long to
+ * end. An earlier end stays. */
 void emptying_stop(Emptying *emptying, usec_t timeout);

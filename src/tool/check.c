@@ -13,6 +13,7 @@
 #include "base/hostname.h"
 #include "base/idn.h"
 #include "base/text.h"
+#include "database/client.h"
 #include "database/source.h"
 #include "delivery/advice.h"
 #include "message/address.h"
@@ -417,25 +418,28 @@ static int check_all(Config *config, const char *only, CheckAsked *asked, bool j
     return status;
 }
 
-static int check_database(const char *conninfo)
+/* Who does not deliver needs no right to, nor one to look into it. */
+static int check_database(const char *conninfo, bool delivers)
 {
+    _cleanup_(database_close_p) Database *database = NULL;
     _cleanup_failure_ Failure f = {0};
+    int r = delivers ? database_source_check(conninfo, &f) : database_open(conninfo, &database, &f);
 
-    return database_source_check(conninfo, &f) < 0 ? tool_fail(&f) : EX_OK;
+    return r >= 0 || (!delivers && database_is_refusal(r)) ? EX_OK : tool_fail(&f);
 }
 
 /* Whoever may not look into the queue, or is not the daemon's user, has not got its rights. Returns
  * the exit status for a directory that no daemon can deliver from. */
-static int check_queue(const Config *config, bool has_become)
+static int check_queue(const Config *config, const CheckAs *as)
 {
     _cleanup_(spool_free_p) Spool *spool = NULL;
     _cleanup_failure_ Failure f = {0};
 
     if (config->spool.database)
-        return check_database(config->spool.database);
+        return check_database(config->spool.database, !as->is_other);
     if (spool_check(config->spool.directory, &f) < 0)
         return tool_fail(&f);
-    if (!has_become && spool_open(config->spool.directory, &spool, NULL) == 0 &&
+    if (!as->has_become && spool_open(config->spool.directory, &spool, NULL) == 0 &&
         spool_check_leases(spool, &f) < 0)
         (void)tool_fail(&f);
     return EX_OK;
@@ -493,7 +497,7 @@ static int check_as(const Tool *tool, const Command *command, int argc, char **a
             return tool_fail_memory();
     }
     asked->as = &as;
-    unusable = check_queue(config, as.has_become);
+    unusable = check_queue(config, &as);
     status = check_all(config, argv[optind], asked, json);
     return status != EX_OK ? status : unusable;
 }

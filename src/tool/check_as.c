@@ -93,6 +93,7 @@ static int settle_by_owner(const Tool *tool, CheckAsChoice choice, CheckAs *ret)
         ret->has_become = true;
     }
     ret->is_owner = known && owner == geteuid();
+    ret->is_other = known && !ret->is_owner && geteuid() != 0;
     ret->unseen = ret->is_owner ? "the credentials, capabilities, sandbox and environment of its "
                                   "service"
                   : known       ? "the daemon's user, and the credentials, sandbox and environment "

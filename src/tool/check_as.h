@@ -18,6 +18,7 @@ typedef struct CheckAs {
     const char *unit;   /* the unit whose settings it has; NULL: none */
     const char *unseen; /* what the daemon has, and this check has not; NULL: nothing is known of */
     bool is_owner;      /* of the queue directory, which makes it the daemon's user */
+    bool is_other;      /* neither root nor the daemon's user, as far as that is known */
     bool has_become;    /* it was root before, and has no capability that the daemon may have */
 } CheckAs;
 void check_as_done(CheckAs *as);

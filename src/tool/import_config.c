@@ -65,10 +65,15 @@ static int write_secret(
     return r;
 }
 
-/* All of them or none, so that who has mended what was in the way can do it again. */
-static int write_secrets(const char *directory, const ForeignConfig *config, Failure *f)
+static void remove_secrets(int directory_fd, const ForeignConfig *config, size_t n)
 {
-    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (n-- > 0)
+        (void)unlinkat(directory_fd, config->secrets[n].file, 0);
+}
+
+/* All of them or none, so that who has mended what was in the way can do it again. */
+static int write_secrets(int fd, const char *directory, const ForeignConfig *config, Failure *f)
+{
     size_t n = 0;
     int r = fd < 0 ? failure_set_errno(f, -errno, "%s: no password can be written there", directory)
                    : 0;
@@ -77,8 +82,8 @@ static int write_secrets(const char *directory, const ForeignConfig *config, Fai
         r = write_secret(fd, directory, &config->secrets[n], f);
         n += r >= 0;
     }
-    while (r < 0 && n-- > 0)
-        (void)unlinkat(fd, config->secrets[n].file, 0);
+    if (r < 0)
+        remove_secrets(fd, config, n);
     return r;
 }
 
@@ -95,16 +100,21 @@ static void tell_secrets(const ForeignConfig *config)
 static int print(ForeignSystem system, const char *path, const char *account, const char *secrets)
 {
     _cleanup_failure_ Failure f = {0};
+    _cleanup_close_ int directory_fd = -1;
     ForeignConfig config = {0};
     int r =
         foreign_config_load(system, path, account, secrets ?: SYSCONFDIR "/outbox", &config, &f);
 
-    if (r >= 0 && secrets && config.n_secrets > 0)
-        r = write_secrets(secrets, &config, &f);
+    if (r >= 0 && secrets && config.n_secrets > 0) {
+        directory_fd = open(secrets, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = write_secrets(directory_fd, secrets, &config, &f);
+    }
     if (r >= 0) {
         fwrite(buffer_data(&config.text), 1, buffer_size(&config.text), stdout);
         if (!secrets)
             tell_secrets(&config);
+        if (fflush(stdout) != 0 && directory_fd >= 0) /* which is said at the end */
+            remove_secrets(directory_fd, &config, config.n_secrets);
     }
     foreign_config_done(&config);
     return r < 0 ? tool_fail(&f) : EX_OK;

@@ -72,6 +72,11 @@ static int fail_to_hold(const char *number, const char *state, Failure *f)
     if (text_equal(state, "sending"))
         return failure_set(
             f, -EBUSY, ERROR_WOULD_BLOCK, "%s is being sent; try again when it is done", number);
+    if (text_equal(state, "claimed"))
+        return failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
+            "%s is claimed by a daemon, which is to send it next: try again in a moment, or "
+            "`outbox hold %s` first, which has it given back",
+            number, number);
     if (text_equal(state, "sent"))
         return failure_set(
             f, -ENOENT, ERROR_FILE, "%s has been sent, and stays where it is", number);

@@ -8,6 +8,7 @@
 #include "settings/load.h"
 #include "spool/presence.h"
 #include "tool/check_unit.h"
+#include "tool/servers.h"
 #include "tool/setup.h"
 
 #define LIMIT (90 * USEC_PER_SEC) /* what systemd gives a service to start */
@@ -53,6 +54,23 @@ int setup_start(const SetupPlace *place, SetupDone *done, Failure *f)
     return done->daemon ? 1 : -ENOMEM;
 }
 
+/* Whoever empties the queue once is no daemon: a signal to read the configuration would end it. */
+static long find_daemon(const Spool *spool)
+{
+    _cleanup_(servers_done) Servers servers = {0};
+    size_t passing = 0;
+    long daemon = 0;
+
+    if (servers_look(spool, &servers) < 0)
+        return -ENOMEM;
+    for (size_t i = 0; i < servers.n; i++)
+        if (json_is_true(json_object_get(servers.live[i], "passing")))
+            passing++;
+        else if (daemon == 0)
+            daemon = (long)servers_number(servers.live[i], "pid");
+    return passing > 0 ? daemon : presence_find_process(spool);
+}
+
 long setup_find_daemon(const SetupPlace *place, Failure *f)
 {
     _cleanup_config_ Config *config = NULL;
@@ -63,5 +81,5 @@ long setup_find_daemon(const SetupPlace *place, Failure *f)
         return 0;
     if (r >= 0)
         r = spool_open_to_read(config->spool.directory, &spool, f);
-    return r < 0 ? r : presence_find_process(spool);
+    return r < 0 ? r : find_daemon(spool);
 }

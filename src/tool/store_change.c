@@ -69,10 +69,11 @@ static const char *find_result(const DatabaseRows *rows, const char *id)
     return NULL;
 }
 
-/* What a daemon has claimed: that one is asked. */
-static bool is_asked_for(const char *result)
+/* What a daemon has claimed: that one is asked, to hold it or to delete it. */
+static bool is_asked_for(StoreChange change, const char *result)
 {
-    return text_equal(result, "sending") || text_equal(result, "claimed");
+    return (change == STORE_HOLD || change == STORE_DELETE) &&
+           (text_equal(result, "sending") || text_equal(result, "claimed"));
 }
 
 static int format_ids(const StoreItem *items, const bool *open, size_t n, Buffer *out)
@@ -109,9 +110,24 @@ static int change_open(Store *store, StoreChange change, const char *user, Store
             continue;
         failure_done(&items[i].failure);
         judge(store, change, result, &items[i]);
-        any |= open[i] = is_asked_for(result);
+        any |= open[i] = is_asked_for(change, result);
     }
     return r < 0 ? r : any;
+}
+
+/* What was done before stays told: of those that are open it is not known what became of them. */
+static int leave_open(
+    StoreChange change, StoreItem *items, const bool *open, size_t n, int error, const Failure *f)
+{
+    for (size_t i = 0; i < n; i++) {
+        StoreItem *item = &items[i];
+
+        if (open[i]) /* -ENOENT would say that it is gone */
+            item->result = failure_set(&item->failure, error == -ENOENT ? -EIO : error, f->number,
+                "whether %s is %s now is not known: %s", item->message.id, changes[change].done,
+                failure_text(f));
+    }
+    return 0;
 }
 
 int store_change(
@@ -121,6 +137,7 @@ int store_change(
     usec_t until = usec_add(clock_monotonic(), PATIENCE);
     _cleanup_free_
     bool *open = malloc(n + 1);
+    bool again = false;
     int r;
 
     if (change == STORE_ADOPT)
@@ -130,8 +147,10 @@ int store_change(
     if (!open)
         return failure_set_errno(f, -ENOMEM, "cannot change messages");
     memset(open, true, n);
-    while (
-        (r = change_open(store, change, user, items, open, n, f)) > 0 && clock_monotonic() < until)
+    while ((r = change_open(store, change, user, items, open, n, f)) > 0 &&
+           clock_monotonic() < until) {
         (void)nanosleep(&pause, NULL);
-    return MIN(r, 0);
+        again = true;
+    }
+    return r < 0 && again ? leave_open(change, items, open, n, r, f) : MIN(r, 0);
 }

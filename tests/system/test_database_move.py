@@ -125,6 +125,11 @@ class Moves(MoveTest):
         self.sql("SELECT outbox.queue('shop@lab.test', '{ann@lab.test}', 'Subject: x')")
         daemon = self.sql("SELECT outbox.daemon_begin('host', '1 hour')")[0][0]
         self.sql(f"SELECT outbox.claim({daemon}, '', '0', 0, '{{}}', 10)")
+        claimed = self.move("directory", "1", status=None)
+        self.assertEqual((claimed.returncode, claimed.stderr), (
+            75, b"outbox: 135: 1 is claimed by a daemon, which is to send it next: try again in a moment, or "
+            b"`outbox hold 1` first, which has it given back\n"))
+        self.sql(f"SELECT outbox.sending({daemon}, '{{1}}')")
         sending = self.move("directory", "1", status=None)
         self.assertEqual((sending.returncode, sending.stderr),
                          (75, b"outbox: 135: 1 is being sent; try again when it is done\n"))

@@ -119,3 +119,16 @@ class Roles(OwnTest):
                  self.configuration, "--set", f"spool.database={conninfo}", "list", "--json"],
                 capture_output=True, check=False)
             self.assertEqual([one["id"] for one in json.loads(listed.stdout or b"null")], expected, listed.stderr)
+
+    def test_who_does_not_deliver_needs_no_right_to(self):
+        """Who checks relays, and is neither root nor the daemon's user."""
+        self.serve_users()
+        self.grant("app", "producer")
+        refused = "the role app may not deliver from the queue"
+        for uid, role, told in ((ALICE, "app", False), (KEEPER, "app", True), (ALICE, "worker", False)):
+            result = subprocess.run(
+                ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", self.programs / "outbox", "--config",
+                 self.configuration, "--set", f"spool.database={self.conninfo(user=role)}", "check", "--as-me"],
+                capture_output=True, check=False, text=True)
+            self.assertEqual(refused in result.stderr, told, result.stderr)
+            self.assertNotIn("password", result.stderr)

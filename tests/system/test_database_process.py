@@ -1,10 +1,11 @@
 """outbox process on a database: one pass by a daemon of its own, which takes what is ready or due."""
 
 import signal
+import threading
 
 from database_case import DatabaseTest
 from lab import program
-from odd_relay import SILENCE
+from odd_relay import Bye, SILENCE
 from process import Process, wait_for
 
 
@@ -132,6 +133,36 @@ class Passes(DatabaseTest):
         self.assertRegex(child.output(), r"outbox: 9011: \d+: left as sending: its end could not be written")
         self.database.start()
         self.assertEqual(self.count("leased") + self.count("ready"), 2)
+
+    def test_lost_while_the_last_relay_is_held(self):
+        """Neither comes back, for all that it knows; but what was sent is written, when the database does."""
+        second, given_up = threading.Event(), threading.Event()
+
+        def answer(talk, verb, argument):
+            if verb == "CONNECT" and talk.number > 1:
+                second.set()
+                given_up.wait(100)
+                return Bye("421 not now")
+            if verb == "DATA":
+                second.wait(100)
+                self.database.crash()
+            return None
+
+        relay = self.odd(answer)
+        self.configure(self.settings(relay, connections=2), spool={"database": self.conninfo()},
+                       daemon={"stop_timeout": 0})
+        for _ in range(2):
+            self.put("ann")
+        child = Process([program("outbox"), "--config", self.configuration, "process"], self.directory / "process.log")
+        wait_for(lambda: "outbox: 9011: " in child.output(), lambda: f"the database is lost {relay}", 60)
+        wait_for(lambda: (1, "QUIT") in relay.verbs, lambda: f"the reply to a message was read {relay}", 60)
+        given_up.set()
+        wait_for(lambda: "relay odd, greeting: 421" in child.output(),
+                 lambda: f"the relay is held: {child.output()}", 60)
+        self.database.start()
+        self.assertEqual(child.wait(), 75)
+        self.assertNotIn("left as sending", child.output())
+        self.assertEqual((len(relay.accepted), self.count(), self.count("leased")), (1, 1, 0))
 
     def test_a_signal_gives_back_what_was_not_sent(self):
         relay = self.odd(lambda talk, verb, argument: SILENCE if verb == "RCPT" else None)

@@ -427,6 +427,9 @@ odd = 1
                             ("[${set?mail}${set:no}.lab.test]", "mail.lab.test"),
                             ("[${unset? {no} : {${set}}}.lab.test]", "mail.lab.test"),
                             ("[${unset:{$(set)}}${unset?{no}}.lab.test]", "mail.lab.test"),
+                            ("[${recipient_delimiter:{$(set)}}.lab.test]", "mail.lab.test"),
+                            ("[${mydomain?{$mydomain}:{mail.lab.test}}]", None),
+                            ("[mail${smtp_helo_timeout:no}.lab.test]", None),
                             ("${{a} == {a} ? {b} : {c}}", None), ("${set?{a}x}", None), ("${set?{a}", None),
                             ("${set?{a}:b}", None), ("${set?{" * 30 + "a" + "}}" * 30, None)):
             path = self.write("main.cf", f"relayhost = {value}\nset = mail\n")
@@ -466,3 +469,9 @@ odd = 1
         (self.secrets / "password-2").touch()
         self.assertIn("password-2 is there already", self.take("nullmailer", self.other, status=66))
         self.assertEqual([path.name for path in self.secrets.iterdir()], ["password-2"])
+        (self.secrets / "password-2").unlink()
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([lab.program("outbox"), "import-config", "--secrets", self.secrets, "nullmailer",
+                                   self.other], stdout=full, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((done.returncode, list(self.secrets.iterdir())), (74, []), done.stderr)
+        self.assert_passes("nullmailer", self.other)

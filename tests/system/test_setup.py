@@ -5,11 +5,13 @@ import os
 import pathlib
 import resource
 import subprocess
+import threading
 
 import lab
+from case import message
 from dovecot import PASSWORD, USER
 from listener import Listener
-from process import free_port
+from process import Process, free_port, wait_for
 from setup_case import SetupTest
 
 
@@ -112,6 +114,26 @@ class Servers(SetupTest):
                          r"outboxd runs already: `kill -HUP \d+` has it read what was written\n")
         made = json.loads(self.outbox(*self.arguments(server.port["smtp"], "--root", ann, "--yes", "--json")))
         self.assertEqual((made["changed"], made["daemon"]), (False, "running"))
+
+    def test_who_empties_the_queue_once_is_no_daemon(self):
+        """A signal to read the configuration would end it."""
+        heard, end = threading.Event(), threading.Event()
+        self.addCleanup(end.set)
+        silent = Listener(lambda connection: (heard.set(), end.wait(300)))
+        self.addCleanup(silent.close)
+        server = self.exim()
+        self.run_setup(server.port["smtp"])
+        self.outbox("queue", self.address(), stdin=message(envelope=False))
+        other = self.directory / "other.conf"
+        other.write_text(f'spool = {{ directory = "{self.queue.path}"; }};\n'
+                         f'relays = ( {{ host = "127.0.0.1"; port = {silent.port}; tls = "none"; }} );\n',
+                         encoding="utf-8")
+        child = Process([lab.program("outbox"), "--config", other, "process"], self.directory / "process.log")
+        self.addCleanup(child.kill)
+        wait_for(heard.is_set, lambda: f"a connection: {child.output()}", 60)
+        said = self.run_setup(server.port["smtp"], "--root", "me@lab.test")
+        self.assertNotIn("runs already", said)
+        self.assertIn("start the daemon with", said)
 
     def test_json(self):
         done = self.outbox(*self.arguments(self.exim().port["smtp"], "--yes", "--json", "--test-to", "a@lab.test"))
