@@ -136,7 +136,7 @@ class Passes(DatabaseTest):
 
     def test_lost_while_the_last_relay_is_held(self):
         """Neither comes back, for all that it knows; but what was sent is written, when the database does."""
-        second, given_up = threading.Event(), threading.Event()
+        second, lost, given_up = (threading.Event() for _ in range(3))
 
         def answer(talk, verb, argument):
             if verb == "CONNECT" and talk.number > 1:
@@ -146,15 +146,17 @@ class Passes(DatabaseTest):
             if verb == "DATA":
                 second.wait(100)
                 self.database.crash()
+                lost.wait(100)  # else the engine may end this one before it knows
             return None
 
         relay = self.odd(answer)
-        self.configure(self.settings(relay, connections=2), spool={"database": self.conninfo()},
-                       daemon={"stop_timeout": 0})
+        self.configure(self.settings(relay, connections=2, messages_per_connection=1),
+                       spool={"database": self.conninfo()}, daemon={"stop_timeout": 0})
         for _ in range(2):
             self.put("ann")
         child = Process([program("outbox"), "--config", self.configuration, "process"], self.directory / "process.log")
         wait_for(lambda: "outbox: 9011: " in child.output(), lambda: f"the database is lost {relay}", 60)
+        lost.set()
         wait_for(lambda: (1, "QUIT") in relay.verbs, lambda: f"the reply to a message was read {relay}", 60)
         given_up.set()
         wait_for(lambda: "relay odd, greeting: 421" in child.output(),
