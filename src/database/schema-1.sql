@@ -1168,13 +1168,17 @@ CREATE FUNCTION lanes_of(figures jsonb) RETURNS jsonb LANGUAGE sql STABLE SET se
     FROM said LEFT JOIN waiting ON waiting.name IS NOT DISTINCT FROM said.name
 $$;
 
--- The daemons, those too whose lease has ended, and how many messages each holds.
+-- The daemons, those too whose lease has ended, and how many messages each holds. What nobody has claimed is counted once, and
+-- told with the first of them, of those that live if there are any: a sum over all daemons is what waits.
 CREATE FUNCTION daemons() RETURNS TABLE (
     id bigint, name text, role text, started timestamptz, until timestamptz, alive boolean, holds bigint, figures jsonb
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT d.id, d.name, d.role::text, d.started, d.until, d.until > clock_timestamp(),
         (SELECT count(*) FROM leased l WHERE l.daemon = d.id),
-        CASE WHEN jsonb_array_length(d.figures->'lanes') > 0 THEN lanes_of(d.figures) ELSE d.figures END
+        CASE WHEN d.id = (
+            SELECT one.id FROM daemon one WHERE jsonb_array_length(one.figures->'lanes') > 0
+            ORDER BY one.until > clock_timestamp() DESC, one.id LIMIT 1
+        ) THEN lanes_of(d.figures) ELSE d.figures END
     FROM daemon d ORDER BY d.id
 $$;
 

@@ -71,6 +71,22 @@ class Lanes(DatabaseTest):
                                   " {\"name\": \"bulk\", \"waiting\": 2}]}')->'lanes'"),
                          '[{"name": null, "waiting": 4}, {"name": "bulk", "waiting": 19}]')
 
+    def test_what_waits_is_told_once(self):
+        """With the first daemon that lives; with none of those, with the first."""
+        first, second, third = (self.one(f"SELECT outbox.daemon_begin('mail{n}', '1 hour')") for n in range(3))
+        self.sql("UPDATE outbox.daemon SET figures = '{\"lanes\": [{\"name\": null, \"waiting\": 1}]}'")
+        self.sql(f"UPDATE outbox.daemon SET figures = NULL WHERE id = {second}")
+        self.put_bulk(20)
+        self.assertEqual(self.told(), {first: "21", second: "", third: "1"})
+        self.sql(f"UPDATE outbox.daemon SET until = now() - interval '1s' WHERE id = {first}")
+        self.assertEqual(self.told(), {first: "1", second: "", third: "21"})
+        self.sql("UPDATE outbox.daemon SET until = now() - interval '1s'")
+        self.assertEqual(self.told(), {first: "21", second: "", third: "1"})
+
+    def told(self):
+        """What waits in the lane without a name, by daemon."""
+        return dict(self.sql("SELECT id, figures->'lanes'->0->>'waiting' FROM outbox.daemons()"))
+
     def waiting(self):
         """How much waits in each lane, as the daemon is told to say."""
         daemons = json.loads(self.outbox("status", "--json"))["daemons"]
