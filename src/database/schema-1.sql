@@ -865,7 +865,7 @@ END $$;
 
 -- A message that waits for a time is ready at once, as when the relay that it waited for is there again.
 CREATE FUNCTION bring(message bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     WITH found AS (DELETE FROM deferred WHERE deferred.message = bring.message RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
 $$;
@@ -893,7 +893,8 @@ END $$;
 
 -- All that was tried and waits for its next attempt, or was declined, is ready at once: how many, `most` of them in one go.
 CREATE FUNCTION flush(most int) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     n bigint;
 BEGIN
@@ -911,7 +912,7 @@ END $$;
 
 -- What a daemon holds and does not know of, for the answer to its claim was lost, is ready again: how many.
 CREATE FUNCTION keep_only(daemon bigint, messages bigint[]) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     WITH unknown AS (
         DELETE FROM leased WHERE leased.daemon = keep_only.daemon AND leased.message <> ALL (keep_only.messages) RETURNING *
     ), moved AS (
@@ -930,7 +931,8 @@ $$;
 -- The daemon does not send these, and knows nothing of them any more: what somebody waits for is done to them, and the others
 -- are ready again.
 CREATE FUNCTION let_go(daemon bigint, messages bigint[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM FROM wish WHERE message = ANY (let_go.messages) ORDER BY message FOR UPDATE;
@@ -952,7 +954,7 @@ END $$;
 
 -- These have been on their way to a relay for longer than a moment.
 CREATE FUNCTION sending(daemon bigint, messages bigint[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     UPDATE leased SET sending = true WHERE message = ANY (sending.messages) AND leased.daemon + 0 = sending.daemon
 $$;
 
