@@ -681,12 +681,14 @@ BEGIN
 END $$;
 
 -- Those of these lanes from which claim() would take something, by where it goes on in each and the transactions that were
--- overtaken in it, '{12,15}': so that who has nothing to do does not ask once for each name.
-CREATE FUNCTION look(lanes text[], after xid8[], after_message bigint[], late text[]) RETURNS SETOF text
+-- overtaken in it, '{12,15}': so that who has nothing to do does not ask once for each name. And the snapshot in which they
+-- were looked into (a row of its own, always, whose lane is NULL). What another has locked is found, too.
+CREATE FUNCTION look(lanes text[], after xid8[], after_message bigint[], late text[]) RETURNS TABLE (lane text, seen pg_snapshot)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
 BEGIN
-    RETURN QUERY SELECT asked.lane
+    RETURN QUERY SELECT asked.lane, NULL::pg_snapshot
         FROM unnest(look.lanes, look.after, look.after_message, look.late) AS asked (lane, after, message, late)
             LEFT JOIN LATERAL (
                 SELECT true AS found FROM ready
@@ -698,7 +700,8 @@ BEGIN
                     SELECT FROM ready WHERE ready.lane = asked.lane AND ready.arrived = ended.xact LIMIT 1
                 ) AS its LIMIT 1
             ) AS overtaken ON true
-        WHERE following.found OR overtaken.found;
+        WHERE following.found OR overtaken.found
+        UNION ALL SELECT NULL, pg_current_snapshot();
 END $$;
 
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.

@@ -152,6 +152,26 @@ class Lanes(DatabaseTest):
         self.wait_taken(relay, "late")
         self.wait_empty()
 
+    def test_what_somebody_has_locked_is_looked_at_once_a_second(self):
+        """A look finds it, and no claim takes it."""
+        relay = self.odd()
+        first = self.put("ann", more=", lane => 'b'")
+        self.put("bob", more=", lane => 'a'")
+        self.put("cy", more=", lane => 'b'")
+        session = self.database.session()
+        self.addCleanup(session.close)
+        session.sql("BEGIN")
+        session.sql(f"SELECT FROM outbox.ready WHERE message <> {first} FOR UPDATE")
+        self.database.sql_alone("ALTER SYSTEM SET track_functions = 'all'")
+        self.sql("SELECT pg_reload_conf()")
+        self.serve(relay)
+        self.wait_taken(relay, "ann")
+        before = self.calls("look")
+        time.sleep(3)
+        self.assertLess(self.calls("look") - before, 30)
+        session.sql("COMMIT")
+        self.wait_taken(relay, "ann", "bob", "cy")
+
     def claims(self):
         return self.calls("claim")
 
