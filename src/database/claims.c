@@ -118,7 +118,7 @@ static bool runs(const Snapshot *snapshot, uint64_t transaction)
     return false;
 }
 
-/* Of those that have ended, this claim has seen everything. */
+/* Of those that have ended, who asked has seen everything. */
 static void forget_ended(ClaimsLane *lane, const Snapshot *snapshot)
 {
     size_t n = 0;
@@ -217,4 +217,12 @@ int claims_note(ClaimsLane *lane, const ClaimsAnswer *answer)
     lane->more = answer->n >= answer->most;
     lane->busy = answer->n > 0;
     return note_running(lane, &snapshot);
+}
+
+void claims_note_nothing(ClaimsLane *lane, const char *text)
+{
+    Snapshot snapshot;
+
+    if (parse_snapshot(text, &snapshot) >= 0)
+        forget_ended(lane, &snapshot);
 }

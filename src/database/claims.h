@@ -66,3 +66,7 @@ void claims_answer_add(
 
 /* Notes what a claim answered. 0, or -ENOMEM: look at everything from the beginning. */
 int claims_note(ClaimsLane *lane, const ClaimsAnswer *answer);
+
+/* There was nothing, behind the mark nor before it, in that snapshot: the transactions that had
+ * ended are forgotten. What is no snapshot changes nothing. */
+void claims_note_nothing(ClaimsLane *lane, const char *snapshot);

@@ -7,7 +7,7 @@
 #include "database/lanes.h"
 #include "database/reading.h"
 
-static const char look_statement[] = "SELECT * FROM outbox.look($1, $2, $3, $4)";
+static const char look_statement[] = "SELECT lane, seen::text FROM outbox.look($1, $2, $3, $4)";
 
 bool database_is_quiet(const DatabaseSource *d, const ClaimsLane *lane)
 {
@@ -33,35 +33,59 @@ static ClaimsLane *find(const DatabaseSource *d, const char *name)
     return NULL;
 }
 
-/* Those that were looked into and are not in the answer have nothing. */
-static void take_looks(DatabaseSource *d, const DatabaseResult *rows)
+/* The snapshot stands in a row without a lane. Returns how many lanes have something. */
+static size_t take_found(DatabaseSource *d, const DatabaseResult *rows, const char **ret_snapshot)
 {
-    for (size_t i = 0; i < d->claims.n; i++)
-        if (d->claims.lanes[i].looking)
-            d->claims.lanes[i].more = false;
-    for (unsigned i = 0; i < database_result_count(rows); i++) {
-        ClaimsLane *lane = find(d, database_result_text(rows, i, 0));
+    size_t n = 0;
 
-        if (lane)
+    for (unsigned i = 0; i < database_result_count(rows); i++) {
+        ClaimsLane *lane;
+
+        if (database_result_is_null(rows, i, 0)) {
+            *ret_snapshot = database_result_text(rows, i, 1);
+            continue;
+        }
+        n++;
+        lane = find(d, database_result_text(rows, i, 0));
+        if (lane) {
             lane->more = lane->busy = true;
+            lane->looking = false;
+        }
     }
+    return n;
+}
+
+/* Those that were looked into and are not in the answer have nothing, nor have the transactions
+ * that had ended by then. */
+static size_t take_looks(DatabaseSource *d, const DatabaseResult *rows)
+{
+    const char *snapshot = "";
+    size_t n = take_found(d, rows, &snapshot);
+
+    for (size_t i = 0; i < d->claims.n; i++)
+        if (d->claims.lanes[i].looking) {
+            d->claims.lanes[i].more = false;
+            claims_note_nothing(&d->claims.lanes[i], snapshot);
+        }
+    return n;
 }
 
 static void on_looked(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
+    size_t found = 0;
 
     d->claims.n_asking--;
     if (rows)
-        take_looks(d, rows);
+        found = take_looks(d, rows);
     for (size_t i = 0; i < d->claims.n; i++)
         d->claims.lanes[i].looking = false;
     if (!rows || d->claims.n_asking > 0)
         return;
     database_have_claimed(d);
-    if (database_result_count(rows) > 0) {
+    if (found > 0) {
         d->claims.looked = false;
-        database_claim(d);
+        database_claim_found(d);
     }
 }
 

@@ -403,7 +403,8 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
     return r;
 }
 
-void database_claim(DatabaseSource *d)
+/* Whether there was room for some, and nothing under way. */
+static bool claim(DatabaseSource *d)
 {
     Claims *claims = &d->claims;
     size_t have = database_lanes_have(d), all = d->loading.n + d->ready.n, room;
@@ -411,7 +412,7 @@ void database_claim(DatabaseSource *d)
     if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
         have > d->rest.ahead / 2 || all >= IN_MEMORY_MAX ||
         (d->passing && !database_lanes_have_more(d)))
-        return;
+        return false;
     room = (d->rest.ahead - have) / database_count_busy(d);
     for (size_t i = 0; i < claims->n; i++) {
         size_t at = (claims->turn + i) % claims->n,
@@ -423,7 +424,18 @@ void database_claim(DatabaseSource *d)
             claims->n_asking += claim_lane(d, at, most) >= 0;
     }
     claims->turn++;
-    database_look_into_quiet(d);
+    return true;
+}
+
+void database_claim(DatabaseSource *d)
+{
+    if (claim(d))
+        database_look_into_quiet(d);
+}
+
+void database_claim_found(DatabaseSource *d)
+{
+    (void)claim(d);
 }
 
 void database_look_again(DatabaseSource *d)

@@ -8,6 +8,10 @@
 /* Claims as many as there is room for, in every lane; nothing while that is under way. */
 void database_claim(DatabaseSource *database);
 
+/* The same where a look has found something, and without another: it finds what others have locked,
+ * and no claim takes that. */
+void database_claim_found(DatabaseSource *database);
+
 /* The same where something has become ready. */
 void database_look_again(DatabaseSource *database);
 

@@ -681,12 +681,14 @@ BEGIN
 END $$;
 
 -- Those of these lanes from which claim() would take something, by where it goes on in each and the transactions that were
--- overtaken in it, '{12,15}': so that who has nothing to do does not ask once for each name.
-CREATE FUNCTION look(lanes text[], after xid8[], after_message bigint[], late text[]) RETURNS SETOF text
+-- overtaken in it, '{12,15}': so that who has nothing to do does not ask once for each name. And the snapshot in which they
+-- were looked into (a row of its own, always, whose lane is NULL). What another has locked is found, too.
+CREATE FUNCTION look(lanes text[], after xid8[], after_message bigint[], late text[]) RETURNS TABLE (lane text, seen pg_snapshot)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET plan_cache_mode = force_generic_plan AS $$
+#variable_conflict use_column
 BEGIN
-    RETURN QUERY SELECT asked.lane
+    RETURN QUERY SELECT asked.lane, NULL::pg_snapshot
         FROM unnest(look.lanes, look.after, look.after_message, look.late) AS asked (lane, after, message, late)
             LEFT JOIN LATERAL (
                 SELECT true AS found FROM ready
@@ -698,7 +700,8 @@ BEGIN
                     SELECT FROM ready WHERE ready.lane = asked.lane AND ready.arrived = ended.xact LIMIT 1
                 ) AS its LIMIT 1
             ) AS overtaken ON true
-        WHERE following.found OR overtaken.found;
+        WHERE following.found OR overtaken.found
+        UNION ALL SELECT NULL, pg_current_snapshot();
 END $$;
 
 -- Whether the daemon holds the message: its row is locked, so that nobody takes it away while this transaction writes.
@@ -865,7 +868,7 @@ END $$;
 
 -- A message that waits for a time is ready at once, as when the relay that it waited for is there again.
 CREATE FUNCTION bring(message bigint) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     WITH found AS (DELETE FROM deferred WHERE deferred.message = bring.message RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
 $$;
@@ -893,7 +896,8 @@ END $$;
 
 -- All that was tried and waits for its next attempt, or was declined, is ready at once: how many, `most` of them in one go.
 CREATE FUNCTION flush(most int) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 DECLARE
     n bigint;
 BEGIN
@@ -911,7 +915,7 @@ END $$;
 
 -- What a daemon holds and does not know of, for the answer to its claim was lost, is ready again: how many.
 CREATE FUNCTION keep_only(daemon bigint, messages bigint[]) RETURNS bigint
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     WITH unknown AS (
         DELETE FROM leased WHERE leased.daemon = keep_only.daemon AND leased.message <> ALL (keep_only.messages) RETURNING *
     ), moved AS (
@@ -930,7 +934,8 @@ $$;
 -- The daemon does not send these, and knows nothing of them any more: what somebody waits for is done to them, and the others
 -- are ready again.
 CREATE FUNCTION let_go(daemon bigint, messages bigint[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM FROM wish WHERE message = ANY (let_go.messages) ORDER BY message FOR UPDATE;
@@ -952,7 +957,7 @@ END $$;
 
 -- These have been on their way to a relay for longer than a moment.
 CREATE FUNCTION sending(daemon bigint, messages bigint[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
     UPDATE leased SET sending = true WHERE message = ANY (sending.messages) AND leased.daemon + 0 = sending.daemon
 $$;
 
@@ -1168,13 +1173,17 @@ CREATE FUNCTION lanes_of(figures jsonb) RETURNS jsonb LANGUAGE sql STABLE SET se
     FROM said LEFT JOIN waiting ON waiting.name IS NOT DISTINCT FROM said.name
 $$;
 
--- The daemons, those too whose lease has ended, and how many messages each holds.
+-- The daemons, those too whose lease has ended, and how many messages each holds. What nobody has claimed is counted once, and
+-- told with the first of them, of those that live if there are any: a sum over all daemons is what waits.
 CREATE FUNCTION daemons() RETURNS TABLE (
     id bigint, name text, role text, started timestamptz, until timestamptz, alive boolean, holds bigint, figures jsonb
 ) LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     SELECT d.id, d.name, d.role::text, d.started, d.until, d.until > clock_timestamp(),
         (SELECT count(*) FROM leased l WHERE l.daemon = d.id),
-        CASE WHEN jsonb_array_length(d.figures->'lanes') > 0 THEN lanes_of(d.figures) ELSE d.figures END
+        CASE WHEN d.id = (
+            SELECT one.id FROM daemon one WHERE jsonb_array_length(one.figures->'lanes') > 0
+            ORDER BY one.until > clock_timestamp() DESC, one.id LIMIT 1
+        ) THEN lanes_of(d.figures) ELSE d.figures END
     FROM daemon d ORDER BY d.id
 $$;
 

@@ -186,6 +186,8 @@ static bool take_out(Lane *lane, const HeldMessage *message)
     return false;
 }
 
+/* Others of its way may wait outside for its place: nobody else would bring them. The source frees
+ * it after that. */
 static bool on_yield(void *user, HeldMessage *message)
 {
     Engine *engine = user;
@@ -194,6 +196,8 @@ static bool on_yield(void *user, HeldMessage *message)
         !(take_out(&engine->lane, message) || take_out(&engine->elsewhere, message)))
         return false;
     engine->statistics.in_flight--;
+    if (engine->ways)
+        ways_bring(engine, split_way_number(message));
     engine_wake(engine);
     return true;
 }

@@ -71,6 +71,22 @@ class Lanes(DatabaseTest):
                                   " {\"name\": \"bulk\", \"waiting\": 2}]}')->'lanes'"),
                          '[{"name": null, "waiting": 4}, {"name": "bulk", "waiting": 19}]')
 
+    def test_what_waits_is_told_once(self):
+        """With the first daemon that lives; with none of those, with the first."""
+        first, second, third = (self.one(f"SELECT outbox.daemon_begin('mail{n}', '1 hour')") for n in range(3))
+        self.sql("UPDATE outbox.daemon SET figures = '{\"lanes\": [{\"name\": null, \"waiting\": 1}]}'")
+        self.sql(f"UPDATE outbox.daemon SET figures = NULL WHERE id = {second}")
+        self.put_bulk(20)
+        self.assertEqual(self.told(), {first: "21", second: "", third: "1"})
+        self.sql(f"UPDATE outbox.daemon SET until = now() - interval '1s' WHERE id = {first}")
+        self.assertEqual(self.told(), {first: "1", second: "", third: "21"})
+        self.sql("UPDATE outbox.daemon SET until = now() - interval '1s'")
+        self.assertEqual(self.told(), {first: "21", second: "", third: "1"})
+
+    def told(self):
+        """What waits in the lane without a name, by daemon."""
+        return dict(self.sql("SELECT id, figures->'lanes'->0->>'waiting' FROM outbox.daemons()"))
+
     def waiting(self):
         """How much waits in each lane, as the daemon is told to say."""
         daemons = json.loads(self.outbox("status", "--json"))["daemons"]
@@ -135,6 +151,26 @@ class Lanes(DatabaseTest):
         session.sql("COMMIT")
         self.wait_taken(relay, "late")
         self.wait_empty()
+
+    def test_what_somebody_has_locked_is_looked_at_once_a_second(self):
+        """A look finds it, and no claim takes it."""
+        relay = self.odd()
+        first = self.put("ann", more=", lane => 'b'")
+        self.put("bob", more=", lane => 'a'")
+        self.put("cy", more=", lane => 'b'")
+        session = self.database.session()
+        self.addCleanup(session.close)
+        session.sql("BEGIN")
+        session.sql(f"SELECT FROM outbox.ready WHERE message <> {first} FOR UPDATE")
+        self.database.sql_alone("ALTER SYSTEM SET track_functions = 'all'")
+        self.sql("SELECT pg_reload_conf()")
+        self.serve(relay)
+        self.wait_taken(relay, "ann")
+        before = self.calls("look")
+        time.sleep(3)
+        self.assertLess(self.calls("look") - before, 30)
+        session.sql("COMMIT")
+        self.wait_taken(relay, "ann", "bob", "cy")
 
     def claims(self):
         return self.calls("claim")

@@ -1,8 +1,10 @@
 """Rules of the configuration, with the queue in a database: what one daemon has no relay for, another may have."""
 
 import json
+import threading
 
 from database_case import DatabaseTest
+from odd_relay import Slow
 from process import free_port, wait_for
 
 HOLD = {"hold_first": "1h", "hold_max": "1h"}
@@ -81,6 +83,22 @@ class Routes(DatabaseTest):
         self.serve_beside(relay)
         self.outbox("release", message)
         self.wait_taken(relay, "ann", seconds=30)
+
+    def test_others_come_for_those_that_are_held(self):
+        """What had no room in the engine goes, although none of those that had some has gone."""
+        go_on = threading.Event()
+        self.addCleanup(go_on.set)
+        relay = self.odd(lambda talk, verb, argument: Slow("250 ok", event=go_on) if verb == "MAIL" else None)
+        self.put_many(200)
+        self.serve_beside(relay, connections=1, messages_per_connection=1)
+        wait_for(lambda: self.count("leased WHERE sending") == 1 and self.count("ready") == 0
+                 and self.count("deferred") > 0,
+                 lambda: f"messages that are put off{self.logs()}", 60)
+        waits = [row[0] for row in self.sql("SELECT message FROM outbox.leased WHERE NOT sending")]
+        self.outbox("hold", *waits)
+        go_on.set()
+        wait_for(lambda: len(relay.accepted) == 200 - len(waits), lambda: f"all others{self.logs()}", 60)
+        self.assertEqual(self.count("aside"), len(waits))
 
     def test_more_than_an_engine_has_room_for(self):
         """What was put off for want of room there goes when there is some, and does not wait for longer."""

@@ -53,6 +53,13 @@ class Wishes(DatabaseTest):
         self.assertEqual([self.change("hold", hold), self.change("delete", delete)], ["held", "gone"])
         self.assertEqual(self.count("wish"), 0)
 
+    def test_a_plan_of_an_empty_table_stays(self):
+        """Who looks for messages goes by an index, also where the plan was made before there were any."""
+        names = "'claim', 'look', 'write', 'read', 'let_go', 'sending', 'keep_only', 'bring', 'offer', 'flush'"
+        self.assertEqual(self.sql(f"SELECT proname FROM pg_proc WHERE proname IN ({names})"
+                                  " AND pronamespace = 'outbox'::regnamespace"
+                                  " AND NOT proconfig @> '{enable_seqscan=off,enable_bitmapscan=off}'"), [])
+
     def test_nobody_waits_any_more(self):
         """It is ready, as what is given back is, and the next who asks is told nothing of before."""
         daemon, (one,) = self.claim(1)

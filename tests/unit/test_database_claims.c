@@ -60,6 +60,25 @@ START_TEST(transactions_that_are_overtaken_are_remembered_until_they_end)
 }
 END_TEST
 
+START_TEST(a_look_that_finds_nothing_forgets_those_that_have_ended)
+{
+    Claims claims;
+    ClaimsLane *lane;
+
+    ck_assert_int_eq(claims_init(&claims), 0);
+    lane = &claims.lanes[0];
+    ck_assert_int_eq(note(lane, "12:22:12,15", 1, (Row[]){{20, 7}}), 0);
+    claims_note_nothing(lane, "");
+    check_late(lane, "{12,15}");
+    claims_note_nothing(lane, "15:30:15,28");
+    check_late(lane, "{15}");
+    check_mark(lane, 20, 7);
+    claims_note_nothing(lane, "30:30:");
+    check_late(lane, "{}");
+    claims_done(&claims);
+}
+END_TEST
+
 START_TEST(those_of_which_not_all_was_taken_are_asked_again)
 {
     static const Row overtaken[10] = {
@@ -138,6 +157,7 @@ static Suite *make_suite(void)
     TCase *tests = tcase_create("all");
 
     tcase_add_test(tests, transactions_that_are_overtaken_are_remembered_until_they_end);
+    tcase_add_test(tests, a_look_that_finds_nothing_forgets_those_that_have_ended);
     tcase_add_test(tests, those_of_which_not_all_was_taken_are_asked_again);
     tcase_add_test(tests, numbers_that_are_to_come_are_no_mark);
     tcase_add_test(tests, what_is_no_snapshot_is_refused);
