@@ -362,6 +362,18 @@ class Leases(SchemaTest):
         self.sql("UPDATE outbox.deferred SET due = now() - interval '1s'; SELECT outbox.ripen('-infinity', 9)")
         self.assertEqual(self.one("SELECT declined IS NULL FROM outbox.ready"), "t")
 
+    def test_what_is_put_off_for_want_of_room_is_offered_to_nobody(self):
+        """It waits for its turn, and for no time, also where another has declined it before."""
+        first, second = self.daemon(), self.daemon()
+        message = int(self.put())
+        for daemon, declined, offered in ((first, "true", "1"), (second, "false", "0")):
+            self.claim(daemon)
+            self.sql(f"SELECT outbox.settle({daemon}, {message}, 'deferred', due => now() + interval '1h', "
+                     f"declined => {declined})")
+            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({second}, 0, 9)"), offered)
+        self.assertEqual(self.sql("SELECT state, next, declined FROM outbox.place"), [["queued", "", ""]])
+        self.assertEqual(self.one("SELECT outbox.flush(9)"), "1")
+
     def test_nothing_for_one_whose_lease_has_ended(self):
         message = int(self.put())
         self.assertEqual(self.claim(self.daemon("-1 hour"))[0], [])

@@ -1,8 +1,10 @@
 """Rules of the configuration, with the queue in a database: what one daemon has no relay for, another may have."""
 
 import json
+import threading
 
 from database_case import DatabaseTest
+from odd_relay import Slow
 from process import free_port, wait_for
 
 HOLD = {"hold_first": "1h", "hold_max": "1h"}
@@ -89,3 +91,19 @@ class Routes(DatabaseTest):
         self.serve_beside(relay, connections=2)
         self.wait_empty(60)
         self.assertEqual(len(relay.accepted), 1500)
+
+    def test_what_has_no_room_waits_for_its_turn(self):
+        """Another daemon is as full, and is not offered it."""
+        let = threading.Event()
+        self.addCleanup(let.set)
+        relay = self.odd(lambda talk, verb, argument: Slow("250 taken", event=let) if verb == "." else None)
+        self.put_many(1500)
+        self.serve_beside(relay, connections=2)
+        self.start_again()
+        wait_for(lambda: self.count("ready") == 0 and self.count("deferred") > 0,
+                 lambda: f"some that had no room: {self.sql('SELECT * FROM outbox.figures()')}{self.logs()}", 60)
+        self.assertEqual(self.count("deferred WHERE declined <> '{}'"), 0)
+        message = self.one("SELECT min(message) FROM outbox.deferred")
+        self.assertNotIn("no daemon has a relay for it", self.outbox("show", message))
+        let.set()
+        self.wait_empty(60)
