@@ -873,18 +873,19 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 $$;
 
 -- What other daemons have declined is ready, for this one to claim: how many. A thousand are looked at, behind `after`, and
--- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due, also where it
--- does not claim it, as of a lane in which it may send nothing.
-CREATE FUNCTION offer(daemon bigint, after bigint, most int, OUT offered bigint, OUT next bigint)
+-- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due, so it is to ask
+-- for no more than it claims, and for none of those lanes in which it may send nothing (`closed`).
+CREATE FUNCTION offer(daemon bigint, after bigint, most int, closed text[], OUT offered bigint, OUT next bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
 BEGIN
     WITH seen AS MATERIALIZED (
-        SELECT message, declined FROM deferred WHERE declined <> '{}' AND message > offer.after ORDER BY message LIMIT 1000
+        SELECT message, lane, declined FROM deferred WHERE declined <> '{}' AND message > offer.after ORDER BY message LIMIT 1000
     ), free AS (
         SELECT message FROM deferred WHERE message = ANY (ARRAY (
-                SELECT message FROM seen WHERE offer.daemon <> ALL (declined) LIMIT offer.most))
+                SELECT message FROM seen WHERE offer.daemon <> ALL (declined) AND lane <> ALL (offer.closed)
+                LIMIT offer.most))
             AND declined <> '{}' FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM free)) RETURNING *), put AS (
         INSERT INTO ready (lane, message, attempts, first_attempt, declined)

@@ -59,7 +59,7 @@ class Routes(DatabaseTest):
         wait_for(lambda: self.count("deferred WHERE cardinality(declined) = 2") == 20,
                  lambda: f"20 that both have declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}", 60)
         self.assertEqual(self.one("SELECT string_agg(DISTINCT offered || ' ' || next, ',') FROM outbox.daemon d, "
-                                  "outbox.offer(d.id, 0, 100)"), "0 0")
+                                  "outbox.offer(d.id, 0, 100, '{}')"), "0 0")
 
     def test_it_is_said_what_it_waits_for(self):
         """A relay, and not a time that somebody named; it counts as waiting, too."""
