@@ -40,7 +40,7 @@ struct DatabaseMessage {
     Buffer notice;             /* how, in base64 */
     Buffer end;                /* what is to be written of its end: see write() in schema-1.sql */
     usec_t due;                /* END_DEFERRED, or set aside: realtime */
-    bool declined;             /* set aside */
+    bool put_off;              /* set aside */
     bool ends;                 /* it is settled, and that is to be written */
     bool goes;                 /* nothing of it stays then */
     bool writing;              /* it is being written */

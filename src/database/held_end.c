@@ -164,6 +164,13 @@ static usec_t returned_until(const MessageEnd *end)
     return end->aside ? usec_add(end->now, ASIDE_PAUSE) : 0;
 }
 
+/* Whether another daemon may send it now: not for want of room, for the others are as full, and it
+ * is this one's to ask for. */
+static bool may_go_elsewhere(const MessageEnd *end)
+{
+    return end->aside && !end->full;
+}
+
 static const char *state_of(const DatabaseMessage *m, const MessageEnd *end)
 {
     switch (end->kind) {
@@ -206,8 +213,8 @@ static int form(DatabaseMessage *m, const MessageEnd *end, Buffer *out)
     if (r >= 0 && m->due > 0)
         r = buffer_appendf(
             out, ",\"due\":%llu", (unsigned long long)database_time_there(d, m->due));
-    if (r >= 0 && m->declined) /* another daemon may send it now */
-        r = buffer_append_string(out, ",\"declined\":true");
+    if (r >= 0 && m->put_off)
+        r = buffer_appendf(out, ",\"declined\":%s", may_go_elsewhere(end) ? "true" : "false");
     if (r >= 0 && m->told)
         r = form_notice(m, out);
     if (r < 0 || end->kind != END_FAILED)
@@ -222,7 +229,7 @@ int database_message_end(DatabaseMessage *m, const MessageEnd *end)
 
     buffer_clear(&m->end);
     m->due = due_of(end);
-    m->declined = end->kind == END_RETURNED && m->due > 0;
+    m->put_off = end->kind == END_RETURNED && m->due > 0;
     m->goes = end->kind == END_SENT && !end->keep;
     return r < 0 ? r : form(m, end, &m->end);
 }

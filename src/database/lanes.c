@@ -102,6 +102,21 @@ size_t database_lanes_want(const DatabaseSource *d, const ClaimsLane *lane, size
     return MIN(most, ahead - MIN(ahead, have));
 }
 
+int database_lanes_want_any(const DatabaseSource *d, size_t *most, Buffer *closed)
+{
+    int r = buffer_append(closed, "{", 1);
+
+    for (size_t i = 0; i < d->claims.n && r >= 0; i++) {
+        const ClaimsLane *lane = &d->claims.lanes[i];
+
+        if (is_open(d, lane->number))
+            *most = MIN(*most, d->lanes.ahead[lane->number]);
+        else /* quoted: one may be called null */
+            r = buffer_appendf(closed, "%s\"%s\"", buffer_size(closed) > 1 ? "," : "", lane->name);
+    }
+    return r < 0 ? r : buffer_append(closed, "}", 2);
+}
+
 /* Those of them that have been open since, or are not in `left_out`. */
 static bool have_more(const DatabaseSource *d, uint32_t left_out)
 {

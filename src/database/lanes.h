@@ -25,6 +25,10 @@ DatabaseMessage *database_lanes_take(DatabaseSource *database);
  * for one that is closed. */
 size_t database_lanes_want(const DatabaseSource *database, const ClaimsLane *lane, size_t most);
 
+/* So many of any lane that is open may be claimed, where nothing is held; `closed`: the others, as
+ * an array of the database, with its NUL. 0 or -ENOMEM. */
+int database_lanes_want_any(const DatabaseSource *database, size_t *most, Buffer *closed);
+
 /* Whether there may be messages that no claim has seen, of lanes that are open; and, for a pass, of
  * those that have not been closed for long, too. */
 bool database_lanes_have_more(const DatabaseSource *database);

@@ -13,6 +13,7 @@
 #include "database/clocks.h"
 #include "database/kept.h"
 #include "database/lanes.h"
+#include "database/quiet.h"
 #include "database/reading.h"
 #include "database/rest.h"
 #include "database/wishes.h"
@@ -31,6 +32,7 @@
 #define RIPEN_MOST 1000
 #define LEARN_EVERY (5 * USEC_PER_SEC)
 #define OFFER_EVERY (5 * USEC_PER_SEC)
+#define OFFER_REST (30 * USEC_PER_SEC) /* after all was looked at, and there was nothing */
 #define OFFER_MOST 200
 #define RIPEN_BEHIND 60 /* seconds that a transaction may take to write when a message is due */
 #define FORGET_EVERY USEC_PER_HOUR
@@ -337,33 +339,42 @@ void database_ripen(DatabaseSource *d)
 static void on_offered(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
-    bool offered;
 
     if (!rows || database_result_count(rows) != 1)
         return;
-    offered = database_result_integer(rows, 0, 0) > 0;
-    if (!offered)
-        d->offered_behind = database_result_integer(rows, 0, 1);
-    if (offered || d->offered_behind > 0)
+    if (database_result_integer(rows, 0, 0) > 0) {
         d->offered = 0;
-    if (offered)
+        d->offer_again = true;
         database_look_again(d);
+        return;
+    }
+    d->offered_behind = database_result_integer(rows, 0, 1);
+    if (d->offered_behind > 0) {
+        d->offered = 0;
+        return;
+    }
+    d->offer_pause = d->offer_again ? OFFER_EVERY : OFFER_REST;
+    d->offer_again = false;
 }
 
 /* What others have no relay for at present this daemon may have one for, when it has nothing else
  * to send. */
 static void look_at_declined(DatabaseSource *d, usec_t now)
 {
-    char daemon[DAEMON_TEXT_MAX], behind[DAEMON_TEXT_MAX], most[16];
-    const char *const values[] = {database_format_daemon(d, daemon), behind, most};
+    _cleanup_buffer_ Buffer closed = {0};
+    char daemon[DAEMON_TEXT_MAX], behind[DAEMON_TEXT_MAX], most[24];
+    const char *values[] = {database_format_daemon(d, daemon), behind, most, NULL};
+    size_t n = MAX(MIN((size_t)OFFER_MOST, d->rest.ahead / database_count_busy(d)), (size_t)1);
 
-    if (d->rest.resting || d->passing || d->loading.n + d->ready.n > 0)
+    if (!d->asked || d->rest.resting || d->passing || d->loading.n + d->ready.n > 0 ||
+        database_lanes_want_any(d, &n, &closed) < 0)
         return;
+    values[3] = buffer_data(&closed);
     d->offered = now;
     (void)snprintf(behind, sizeof(behind), "%" PRId64, d->offered_behind);
-    (void)snprintf(most, sizeof(most), "%d", OFFER_MOST);
-    (void)database_ask(d->connection, "SELECT offered, next FROM outbox.offer($1, $2, $3)", values,
-        3, on_offered, d);
+    (void)snprintf(most, sizeof(most), "%zu", n);
+    (void)database_ask(d->connection, "SELECT offered, next FROM outbox.offer($1, $2, $3, $4)",
+        values, 4, on_offered, d);
 }
 
 static void forget_keys(DatabaseSource *d, usec_t now)
@@ -406,7 +417,7 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_learn_lanes(d);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
-    if (d->share.count > 1 && now >= d->offered + OFFER_EVERY)
+    if (d->share.count > 1 && now >= d->offered + d->offer_pause)
         look_at_declined(d, now);
     if (d->strays && d->claims.n_asking == 0)
         database_keep_what_is_known(d);

@@ -95,11 +95,13 @@ CREATE TABLE deferred (
     attempts        int NOT NULL,
     first_attempt   timestamptz,
     declined        bigint[]                        -- by these daemons, which have no relay for it at present: it is
-                                                    -- offered to the others, and to all when it is due; else NULL
+                                                    -- offered to the others, and to all when it is due. Of nobody: it
+                                                    -- only waits for its turn at the daemon that put it off. NULL: it
+                                                    -- is not to go before it is due
 );
 CREATE INDEX deferred_due ON deferred (due);
 CREATE INDEX deferred_waits ON deferred (message) WHERE attempts > 0 OR declined IS NOT NULL;
-CREATE INDEX deferred_declined ON deferred (message) WHERE declined IS NOT NULL;
+CREATE INDEX deferred_declined ON deferred (message) WHERE declined <> '{}';
 
 -- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
 -- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
@@ -746,13 +748,13 @@ BEGIN
 END $$;
 
 -- The end of a message, or of an attempt: 'sent' (and nothing of it stays, unless `keep`), 'failed', 'deferred' until
--- `due`, or 'returned', with nothing held against it; `declined` by this daemon, which has no relay for it until `due`.
--- False as above.
+-- `due`, or 'returned', with nothing held against it; `declined` by this daemon, which has no relay for it until `due`,
+-- or, where that is false, has one and no room, or could not read it. False as above.
 CREATE FUNCTION settle(
     daemon bigint, message bigint, state text, lines jsonb[] DEFAULT '{}', delivered int[] DEFAULT '{}',
     refused int[] DEFAULT '{}', keep boolean DEFAULT false, attempts int DEFAULT NULL,
     first_attempt timestamptz DEFAULT NULL, due timestamptz DEFAULT NULL, error int DEFAULT NULL, text text DEFAULT NULL,
-    declined boolean DEFAULT false
+    declined boolean DEFAULT NULL
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     was leased%ROWTYPE;
@@ -773,7 +775,7 @@ BEGIN
         WHEN settle.state = 'deferred' THEN
             INSERT INTO deferred (message, lane, due, attempts, first_attempt, declined) VALUES (settle.message, was.lane,
                 settle.due, coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt),
-                CASE WHEN settle.declined THEN array_remove(was.declined, settle.daemon) || settle.daemon END);
+                CASE settle.declined WHEN true THEN array_remove(was.declined, settle.daemon) || settle.daemon WHEN false THEN '{}' END);
         ELSE
             INSERT INTO ready (lane, message, attempts, first_attempt) VALUES (was.lane, settle.message,
                 coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
@@ -801,7 +803,7 @@ BEGIN
         answer.written := settle(write_one.daemon, answer.message, one->>'state', lines, delivered, refused,
             coalesce((one->>'keep')::boolean, false), (one->>'attempts')::int,
             to_timestamp((one->>'first_attempt')::bigint / 1e6), to_timestamp((one->>'due')::bigint / 1e6),
-            (one->>'error')::int, one->>'text', coalesce((one->>'declined')::boolean, false));
+            (one->>'error')::int, one->>'text', (one->>'declined')::boolean);
     END IF;
     IF answer.written AND one ? 'notice' THEN
         BEGIN
@@ -874,19 +876,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = 
 $$;
 
 -- What other daemons have declined is ready, for this one to claim: how many. A thousand are looked at, behind `after`, and
--- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due, also where it
--- does not claim it, as of a lane in which it may send nothing.
-CREATE FUNCTION offer(daemon bigint, after bigint, most int, OUT offered bigint, OUT next bigint)
+-- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due, so it is to ask
+-- for no more than it claims, and for none of those lanes in which it may send nothing (`closed`).
+CREATE FUNCTION offer(daemon bigint, after bigint, most int, closed text[], OUT offered bigint, OUT next bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 #variable_conflict use_column
 BEGIN
     WITH seen AS MATERIALIZED (
-        SELECT message, declined FROM deferred WHERE declined IS NOT NULL AND message > offer.after ORDER BY message LIMIT 1000
+        SELECT message, lane, declined FROM deferred WHERE declined <> '{}' AND message > offer.after ORDER BY message LIMIT 1000
     ), free AS (
         SELECT message FROM deferred WHERE message = ANY (ARRAY (
-                SELECT message FROM seen WHERE offer.daemon <> ALL (declined) LIMIT offer.most))
-            AND declined IS NOT NULL FOR UPDATE SKIP LOCKED
+                SELECT message FROM seen WHERE offer.daemon <> ALL (declined) AND lane <> ALL (offer.closed)
+                LIMIT offer.most))
+            AND declined <> '{}' FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM free)) RETURNING *), put AS (
         INSERT INTO ready (lane, message, attempts, first_attempt, declined)
             SELECT lane, message, attempts, first_attempt, declined || offer.daemon FROM gone RETURNING message
@@ -1033,7 +1036,7 @@ CREATE VIEW place AS
     SELECT message, 'queued' AS state, attempts, NULL::timestamptz AS next, NULL AS text, NULL::timestamptz AS declined FROM ready
     UNION ALL
     SELECT message, CASE attempts WHEN 0 THEN 'queued' ELSE 'deferred' END, attempts,
-        CASE WHEN declined IS NULL THEN due END, NULL, CASE WHEN declined IS NOT NULL THEN due END FROM deferred
+        CASE WHEN declined IS NULL THEN due END, NULL, CASE WHEN declined <> '{}' THEN due END FROM deferred
     UNION ALL
     SELECT message, CASE WHEN sending THEN 'sending' ELSE 'queued' END, attempts, NULL, NULL, NULL FROM leased
     UNION ALL

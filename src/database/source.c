@@ -91,6 +91,7 @@ static int take(Source *base, HeldMessage **ret)
     if (!database_holds(d) || d->kept.wanted)
         return 0;
     m = database_lanes_take(d);
+    d->asked = !m;
     if (m)
         database_rest_taken(d);
     else

@@ -88,6 +88,9 @@ struct DatabaseSource {
     usec_t renewed, reaped, forgot, ripened, learned, rescanned,
         offered;            /* boottime: when it was done last */
     int64_t offered_behind; /* what others have declined: from there on it is asked for */
+    usec_t offer_pause;     /* so long after that was done last */
+    bool offer_again;       /* there was some of it since all was looked at */
+    bool asked;             /* the engine, for more than there was, and has taken nothing since */
     usec_t next_due;        /* realtime */
     char *lost_for;         /* why nothing is taken, as it was told last; NULL: it is */
     Buffer figures;         /* JSON, of the daemon */

@@ -247,7 +247,7 @@ void database_write_later(DatabaseSource *d, DatabaseMessage *m)
 bool database_write_returned(DatabaseSource *d, const char *id)
 {
     for (DatabaseMessage *m = d->ending.first; m; m = m->next)
-        if (m->ends && m->declined && !m->writing && strcmp(m->id, id) == 0)
+        if (m->ends && m->put_off && !m->writing && strcmp(m->id, id) == 0)
             return database_message_return(m) >= 0;
     return false;
 }

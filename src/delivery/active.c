@@ -220,21 +220,42 @@ bool engine_is_taking(const Engine *engine)
 /* ---- back ---- */
 
 /* An attempt that waits between two relays ends; else nothing has been done with it. */
-static void give_back_until(Engine *engine, HeldMessage *message, bool aside, usec_t until)
+static void return_it(Engine *engine, HeldMessage *message, const MessageEnd *end)
 {
-    const MessageEnd end = {
-        .kind = END_RETURNED, .now = engine_now_real(engine), .aside = aside, .until = until};
     Split *split = split_of(message);
     char id[SOURCE_ID_MAX];
 
     if (split && split->attempt) {
-        attempt_wait_until(split->attempt, until);
+        attempt_wait_until(split->attempt, end->until);
         engine_end_attempt(engine, TAKE_PTR(split->attempt));
         return;
     }
     engine->statistics.in_flight--;
-    if (message->source->ops->settle(message, &end, id, NULL) < 0)
+    if (message->source->ops->settle(message, end, id, NULL) < 0)
         message->source->ops->abandon(message);
+}
+
+static void give_back_until(Engine *engine, HeldMessage *message, bool aside, usec_t until)
+{
+    const MessageEnd end = {
+        .kind = END_RETURNED, .now = engine_now_real(engine), .aside = aside, .until = until};
+
+    return_it(engine, message, &end);
+}
+
+/* For want of room: it is asked for when there is some, where it is remembered. */
+static void give_back_full(Engine *engine, HeldMessage *message, bool parked)
+{
+    const usec_t now = engine_now_real(engine);
+    const MessageEnd end = {
+        .kind = END_RETURNED,
+        .now = now,
+        .aside = true,
+        .full = true,
+        .until = parked ? usec_add(now, WAYS_PAUSE) : 0,
+    };
+
+    return_it(engine, message, &end);
 }
 
 static void give_back(Engine *engine, HeldMessage *message, bool aside)
@@ -249,7 +270,7 @@ static void tell_waits(Engine *engine, const HeldMessage *message, const Relay *
 
     if (!ways_tells(engine, message->id))
         return;
-    (void)ways_park(engine, message);
+    (void)ways_park(engine, message, false);
     if (asprintf(&f.text, "it waits for relay %s, which %s and is to take it%s", held->config->name,
             held->state == RELAY_STATE_HELD
                 ? "is on hold"
@@ -279,6 +300,8 @@ static void wait_in_source(Engine *engine, HeldMessage *message)
             engine_trouble(engine, r);
         return;
     }
+    if (held && held->state == RELAY_STATE_HELD) /* others may have one */
+        ways_bring_full(engine, message);
     if (held)
         tell_waits(engine, message, held);
     give_back_until(engine, message, true, held ? ways_until(engine, held) : 0);
@@ -368,8 +391,7 @@ void engine_keep(Engine *engine, HeldMessage *message)
     else if (!rules || engine->lane.n < LANE_MAX)
         held_append(&engine->lane, message);
     else
-        give_back_until(engine, message, true,
-            ways_park(engine, message) ? usec_add(engine_now_real(engine), WAYS_PAUSE) : 0);
+        give_back_full(engine, message, ways_park(engine, message, true));
 }
 
 /* ---- out ---- */
@@ -420,10 +442,8 @@ void engine_put_elsewhere(Engine *engine, HeldMessage *message)
     if (split && !goes_on ? ways_has_room(engine, message)
                           : engine->elsewhere.n < PLAN_ELSEWHERE_MAX)
         held_append(&engine->elsewhere, message);
-    else if (split && !goes_on && ways_park(engine, message))
-        give_back_until(engine, message, true, usec_add(engine_now_real(engine), WAYS_PAUSE));
-    else /* nobody else waits for it */
-        give_back(engine, message, true);
+    else
+        give_back_full(engine, message, split && !goes_on && ways_park(engine, message, true));
     engine_wake(engine);
 }
 

@@ -32,10 +32,11 @@ void rate_note(RateWindow *window, uint64_t n, usec_t now);
 /* How many more may be sent now. */
 uint64_t rate_room(RateWindow *window, usec_t now);
 
-/* When so many may be: `now` where that is so, and never later than after the rate's time. More
- * than the limit may be sent where nothing else was. Of several processes the first alone may send
- * more at once than its part: all of them together could send as much as that each, before they
- * have heard of each other. The others are to ask again. */
+/* When so many may be: `now` where that is so, and never later than after the rate's time,
+ * but in what follows. More than the limit may be sent where nothing else was. Of several processes
+ * the first alone may send more at once than its part: all of them together could send as much as
+ * that each, before they have heard of each other. The others are to ask again after a minute,
+ * however short the rate's time is. */
 usec_t rate_when(RateWindow *window, uint64_t n, usec_t now);
 
 /* "AGE:COUNT" in seconds, with commas between them; nothing where nothing was sent. 0 or -ENOMEM.

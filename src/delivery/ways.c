@@ -17,12 +17,13 @@
 
 typedef struct Parked {
     struct Parked *next;
-    bool deferred;
+    bool deferred, full;
     char id[];
 } Parked;
 
 struct WayWaits {
     Parked *first, **end;
+    size_t n_full; /* of them, for want of room */
 };
 
 struct Ways {
@@ -46,6 +47,7 @@ static bool bring_one(Engine *engine, size_t place)
     if (!parked)
         return false;
     waits->first = parked->next;
+    waits->n_full -= parked->full;
     engine->ways->n_parked--;
     engine->source->ops->bring(engine->source, parked->id, parked->deferred);
     free(parked);
@@ -113,7 +115,7 @@ bool ways_has_room(const Engine *engine, const HeldMessage *m)
     return room > 0 && (held == 0 || held < room / 2);
 }
 
-bool ways_park(Engine *engine, const HeldMessage *m)
+bool ways_park(Engine *engine, const HeldMessage *m, bool full)
 {
     struct WayWaits *waits = &engine->ways->waits[place_of(engine, split_way_number(m), m->lane)];
     size_t n = strlen(m->id) + 1;
@@ -121,14 +123,24 @@ bool ways_park(Engine *engine, const HeldMessage *m)
 
     if (!parked)
         return false;
-    *parked = (Parked){.deferred = m->deferred};
+    *parked = (Parked){.deferred = m->deferred, .full = full};
     memcpy(parked->id, m->id, n);
     if (!waits->first)
         waits->end = &waits->first;
     *waits->end = parked;
     waits->end = &parked->next;
+    waits->n_full += full;
     engine->ways->n_parked++;
     return true;
+}
+
+void ways_bring_full(Engine *engine, const HeldMessage *m)
+{
+    size_t place = place_of(engine, split_way_number(m), m->lane);
+    struct WayWaits *waits = &engine->ways->waits[place];
+
+    while (waits->n_full > 0)
+        (void)bring_one(engine, place);
 }
 
 /* Each lane by itself: what waits in one has nothing to do with another's. */

@@ -476,8 +476,9 @@ int waiting_find_of(const Servers *servers, const Inspection *message, usec_t no
     if (r < 0 || ret->what != WAITS_FOR_TURN || message->declined <= now)
         return r;
     return set(ret, WAITS_FOR_RELAY, message->declined,
-        "no daemon has a relay for it at present, by the rules of routes or their rates; those "
-        "that come are asked at once, and all again then");
+        "no daemon has a relay for it at present, by the rules of routes or their rates (of "
+        "several daemons the first alone sends what has more recipients than the part of each); "
+        "those that come are asked at once, and all again then");
 }
 
 void waiting_done(Waiting *waiting)

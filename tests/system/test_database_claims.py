@@ -357,10 +357,34 @@ class Leases(SchemaTest):
             if self.claim(first)[0]:
                 self.sql(f"SELECT outbox.settle({first}, {message}, 'deferred', due => now() + interval '1h', "
                          "declined => true)")
-            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({daemon}, 0, 9)"), offered)
+            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({daemon}, 0, 9, '{{}}')"), offered)
         self.assertEqual(self.one("SELECT declined FROM outbox.deferred"), f"{{{second},{first}}}")
         self.sql("UPDATE outbox.deferred SET due = now() - interval '1s'; SELECT outbox.ripen('-infinity', 9)")
         self.assertEqual(self.one("SELECT declined IS NULL FROM outbox.ready"), "t")
+
+    def test_nobody_is_offered_more_than_it_may_claim(self):
+        """The rest stays there for it: as many as it asks for, and none of the lanes in which it may send nothing."""
+        first, second = self.daemon(), self.daemon()
+        for more in ("", "", ", lane => 'null'"):
+            self.put(more=more)
+        for lane in ("", "null"):
+            for message in self.claim(first, lane=lane)[0]:
+                self.sql(f"SELECT outbox.settle({first}, {message}, 'deferred', due => now() + interval '1h', "
+                         "declined => true)")
+        for most, closed, offered in ((1, '{"null"}', "1"), (9, '{"null"}', "1"), (9, '{"null"}', "0"), (9, "{}", "1")):
+            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({second}, 0, {most}, '{closed}')"), offered)
+
+    def test_what_is_put_off_for_want_of_room_is_offered_to_nobody(self):
+        """It waits for its turn, and for no time, also where another has declined it before."""
+        first, second = self.daemon(), self.daemon()
+        message = int(self.put())
+        for daemon, declined, offered in ((first, "true", "1"), (second, "false", "0")):
+            self.claim(daemon)
+            self.sql(f"SELECT outbox.settle({daemon}, {message}, 'deferred', due => now() + interval '1h', "
+                     f"declined => {declined})")
+            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({second}, 0, 9, '{{}}')"), offered)
+        self.assertEqual(self.sql("SELECT state, next, declined FROM outbox.place"), [["queued", "", ""]])
+        self.assertEqual(self.one("SELECT outbox.flush(9)"), "1")
 
     def test_nothing_for_one_whose_lease_has_ended(self):
         message = int(self.put())
@@ -372,7 +396,7 @@ class Leases(SchemaTest):
         daemon = self.daemon()
         rows = self.sql(f"SELECT count(*) FROM outbox.claim({daemon}, '', '0', 0, '{{5}}', 9); SELECT outbox.reap();"
                         " SELECT ripe FROM outbox.ripen('-infinity', 9);"
-                        f" SELECT offered FROM outbox.offer({daemon}, 0, 9);"
+                        f" SELECT offered FROM outbox.offer({daemon}, 0, 9, '{{}}');"
                         " SELECT pg_current_xact_id_if_assigned()")
         self.assertEqual(rows, [["1"], ["0"], ["0"], ["0"], [""]])
         self.put()

@@ -59,7 +59,7 @@ class Routes(DatabaseTest):
         wait_for(lambda: self.count("deferred WHERE cardinality(declined) = 2") == 20,
                  lambda: f"20 that both have declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}", 60)
         self.assertEqual(self.one("SELECT string_agg(DISTINCT offered || ' ' || next, ',') FROM outbox.daemon d, "
-                                  "outbox.offer(d.id, 0, 100)"), "0 0")
+                                  "outbox.offer(d.id, 0, 100, '{}')"), "0 0")
 
     def test_it_is_said_what_it_waits_for(self):
         """A relay, and not a time that somebody named; it counts as waiting, too."""
@@ -107,3 +107,19 @@ class Routes(DatabaseTest):
         self.serve_beside(relay, connections=2)
         self.wait_empty(60)
         self.assertEqual(len(relay.accepted), 1500)
+
+    def test_what_has_no_room_waits_for_its_turn(self):
+        """Another daemon is as full, and is not offered it."""
+        let = threading.Event()
+        self.addCleanup(let.set)
+        relay = self.odd(lambda talk, verb, argument: Slow("250 taken", event=let) if verb == "." else None)
+        self.put_many(1500)
+        self.serve_beside(relay, connections=2)
+        self.start_again()
+        wait_for(lambda: self.count("ready") == 0 and self.count("deferred") > 0,
+                 lambda: f"some that had no room: {self.sql('SELECT * FROM outbox.figures()')}{self.logs()}", 60)
+        self.assertEqual(self.count("deferred WHERE declined <> '{}'"), 0)
+        message = self.one("SELECT min(message) FROM outbox.deferred")
+        self.assertNotIn("no daemon has a relay for it", self.outbox("show", message))
+        let.set()
+        self.wait_empty(60)
