@@ -307,6 +307,7 @@ static int hold(DatabaseSource *d, int64_t number)
 
     if (m) {
         m->daemon = d->daemon;
+        m->seen_sending = m->told_sending = false; /* of this claim it is told anew */
         return 0;
     }
     m = database_message_new(d, number);

@@ -124,6 +124,8 @@ static bool on_not_held(DatabaseSource *d, DatabaseMessage *m)
 static void on_written(
     DatabaseSource *d, DatabaseMessage *m, const DatabaseResult *rows, unsigned row)
 {
+    if (m->unsure || m->daemon != d->daemon) /* it may have been taken back: that is told anew */
+        m->seen_sending = m->told_sending = false;
     m->daemon = d->daemon;
     database_message_written(m);
     if (!m->writes_end) {

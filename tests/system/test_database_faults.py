@@ -225,6 +225,23 @@ class Gone(DatabaseTest):
         self.wait_empty(40)
         self.assertEqual(relay.copies("ann@lab.test"), 1, daemon.output())
 
+    def test_lease_lost_and_it_is_sending_still(self):
+        """It has the message anew, and says of that, too, that it is being sent."""
+        def is_sending():
+            wait_for(lambda: self.count("leased WHERE sending") == 1, lambda: f"it is being sent{self.logs()}", 60)
+
+        def lose():
+            is_sending()
+            self.end_lease()
+            is_sending()
+
+        relay = self.taking(lose)
+        self.serve(relay)
+        self.put("ann")
+        self.wait_taken(relay, "ann", seconds=120)
+        self.wait_empty(40)
+        self.assertEqual(relay.copies("ann@lab.test"), 1)
+
     def test_lease_lost_while_the_relay_takes_its_time(self):
         """It begins anew before it has the reply: what the relay has already, it does not send once more."""
         def lose():
