@@ -100,7 +100,7 @@ class Share(DatabaseTest):
         for _ in range(6):
             self.put("ann", "bob", "cyd", "dan", "eve", "fay")
         wait_for(lambda: self.count("deferred WHERE cardinality(declined) >= 2") == 5,
-                 lambda: f"5 that others have declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}", 60)
+                 lambda: f"5 that others have declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}", 120)
         self.assertEqual(len(relay.accepted), 1)
 
     def test_a_rate_whoever_comes_and_goes(self):
