@@ -29,7 +29,7 @@
 typedef struct Asked {
     DatabaseAnswer answer;
     void *user;
-    usec_t since;     /* monotonic */
+    usec_t since;     /* monotonic: it is waited for */
     PGresult *result; /* it has come; that it is committed has not */
     struct Asked *next;
 } Asked;
@@ -232,6 +232,8 @@ static void answer_first(DatabaseConnection *c)
     c->first = asked->next;
     if (!c->first)
         c->last = &c->first;
+    else /* what stood in front of it was no silence */
+        c->first->since = clock_monotonic();
     answer(c, asked);
     free_asked(c, asked);
 }

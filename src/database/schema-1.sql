@@ -868,10 +868,10 @@ BEGIN
     RETURN QUERY SELECT * FROM unnest(answers);
 END $$;
 
--- A message that waits for a time is ready at once, as when the relay that it waited for is there again.
-CREATE FUNCTION bring(message bigint) RETURNS void
+-- Messages that wait for a time are ready at once, as when the relay that they waited for is there again.
+CREATE FUNCTION bring(messages bigint[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-    WITH found AS (DELETE FROM deferred WHERE deferred.message = bring.message RETURNING *)
+    WITH found AS (DELETE FROM deferred WHERE message = ANY (bring.messages) RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
 $$;
 
@@ -922,8 +922,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = 
     WITH unknown AS (
         DELETE FROM leased WHERE leased.daemon = keep_only.daemon AND leased.message <> ALL (keep_only.messages) RETURNING *
     ), moved AS (
-        INSERT INTO ready (lane, message, attempts, first_attempt)
-            SELECT lane, message, attempts, first_attempt FROM unknown RETURNING message
+        INSERT INTO ready (lane, message, attempts, first_attempt, declined)
+            SELECT lane, message, attempts, first_attempt, declined FROM unknown RETURNING message
     )
     SELECT count(*) FROM moved
 $$;
@@ -954,8 +954,8 @@ BEGIN
             SELECT message, lane, attempts, first_attempt FROM back JOIN granted USING (message) WHERE action = 'hold'
     ),
     deleted AS (DELETE FROM message WHERE id = ANY (ARRAY (SELECT message FROM granted WHERE action = 'delete')))
-    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM back
-        WHERE message <> ALL (ARRAY (SELECT message FROM granted));
+    INSERT INTO ready (lane, message, attempts, first_attempt, declined)
+        SELECT lane, message, attempts, first_attempt, declined FROM back WHERE message <> ALL (ARRAY (SELECT message FROM granted));
 END $$;
 
 -- These have been on their way to a relay for longer than a moment.

@@ -57,8 +57,11 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
     return 0;
 }
 
+static void bring_wanted(DatabaseSource *d);
+
 static int on_claim(_unused_ sd_event_source *source, void *user)
 {
+    bring_wanted(user);
     database_lanes_look(user);
     if (database_lanes_have_more(user))
         database_claim(user);
@@ -124,13 +127,28 @@ static void on_ready(void *user, const DatabaseResult *rows, _unused_ const Fail
         database_claim(user);
 }
 
+/* All that one turn of the loop has asked for. What cannot be asked for sleeps on. */
+static void bring_wanted(DatabaseSource *d)
+{
+    const char *values[1];
+
+    if (buffer_size(&d->wanted) > 0 && d->alive && buffer_append(&d->wanted, "}", 2) >= 0) {
+        values[0] = buffer_data(&d->wanted);
+        (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
+    }
+    buffer_clear(&d->wanted);
+}
+
 static void bring(Source *base, const char *id, _unused_ bool deferred)
 {
     DatabaseSource *d = database_source_from(base);
-    const char *const values[] = {id};
+    size_t before = buffer_size(&d->wanted);
 
-    if (!database_write_returned(d, id) && d->alive)
-        (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
+    if (database_write_returned(d, id))
+        return;
+    if (buffer_appendf(&d->wanted, "%c%s", before == 0 ? '{' : ',', id) < 0)
+        buffer_truncate(&d->wanted, before);
+    (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
 }
 
 static void flush_some(DatabaseSource *d);
@@ -328,6 +346,7 @@ void database_source_free(DatabaseSource *d)
     (void)sd_event_source_disable_unref(d->write);
     claims_done(&d->claims);
     buffer_done(&d->figures);
+    buffer_done(&d->wanted);
     database_kept_done(d);
     (void)sender_rules_unref(d->senders);
     notices_done(&d->notices);

@@ -94,6 +94,7 @@ struct DatabaseSource {
     usec_t next_due;        /* realtime */
     char *lost_for;         /* why nothing is taken, as it was told last; NULL: it is */
     Buffer figures;         /* JSON, of the daemon */
+    Buffer wanted;          /* "{4711,4712": put off, and to be ready again */
     DatabaseOldest oldest;
     bool asking_oldest;
     usec_t away; /* monotonic: it cannot be used since then; 0: it can */

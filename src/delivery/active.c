@@ -251,7 +251,7 @@ static void give_back_full(Engine *engine, HeldMessage *message, bool parked)
         .kind = END_RETURNED,
         .now = now,
         .aside = true,
-        .full = true,
+        .full = parked,
         .until = parked ? usec_add(now, WAYS_PAUSE) : 0,
     };
 
@@ -268,9 +268,9 @@ static void tell_waits(Engine *engine, const HeldMessage *message, const Relay *
     const SourceFound found = {.id = message->id, .owner = message->owner};
     Failure f = {0};
 
+    (void)ways_park(engine, message, false);
     if (!ways_tells(engine, message->id))
         return;
-    (void)ways_park(engine, message, false);
     if (asprintf(&f.text, "it waits for relay %s, which %s and is to take it%s", held->config->name,
             held->state == RELAY_STATE_HELD
                 ? "is on hold"
@@ -300,8 +300,7 @@ static void wait_in_source(Engine *engine, HeldMessage *message)
             engine_trouble(engine, r);
         return;
     }
-    if (held && held->state == RELAY_STATE_HELD) /* others may have one */
-        ways_bring_full(engine, message);
+    ways_bring_full(engine, message);
     if (held)
         tell_waits(engine, message, held);
     give_back_until(engine, message, true, held ? ways_until(engine, held) : 0);

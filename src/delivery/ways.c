@@ -17,6 +17,7 @@
 
 typedef struct Parked {
     struct Parked *next;
+    usec_t until; /* it sleeps until then, and comes up by itself */
     bool deferred, full;
     char id[];
 } Parked;
@@ -39,18 +40,42 @@ static size_t place_of(const Engine *engine, size_t way, unsigned lane)
     return way * engine->ways->n_lanes + MIN((size_t)lane, engine->ways->n_lanes - 1);
 }
 
+static void forget(struct Ways *ways, struct WayWaits *waits, Parked **at)
+{
+    Parked *parked = *at;
+
+    *at = parked->next;
+    if (!*at)
+        waits->end = at;
+    waits->n_full -= parked->full;
+    ways->n_parked--;
+    free(parked);
+}
+
+/* They stand in the order of their times. */
+static void forget_awake(Engine *engine, size_t place)
+{
+    struct WayWaits *waits = &engine->ways->waits[place];
+    const usec_t now = engine_now(engine);
+
+    while (waits->first && waits->first->until <= now)
+        forget(engine->ways, waits, &waits->first);
+}
+
+static void bring_this(Engine *engine, size_t place, Parked **at)
+{
+    engine->source->ops->bring(engine->source, (*at)->id, (*at)->deferred);
+    forget(engine->ways, &engine->ways->waits[place], at);
+}
+
 static bool bring_one(Engine *engine, size_t place)
 {
     struct WayWaits *waits = &engine->ways->waits[place];
-    Parked *parked = waits->first;
 
-    if (!parked)
+    forget_awake(engine, place);
+    if (!waits->first)
         return false;
-    waits->first = parked->next;
-    waits->n_full -= parked->full;
-    engine->ways->n_parked--;
-    engine->source->ops->bring(engine->source, parked->id, parked->deferred);
-    free(parked);
+    bring_this(engine, place, &waits->first);
     return true;
 }
 
@@ -115,15 +140,23 @@ bool ways_has_room(const Engine *engine, const HeldMessage *m)
     return room > 0 && (held == 0 || held < room / 2);
 }
 
+static bool is_full(Engine *engine)
+{
+    for (size_t i = 0; engine->ways->n_parked >= PARKED_MAX && i < engine->ways->n_waits; i++)
+        forget_awake(engine, i);
+    return engine->ways->n_parked >= PARKED_MAX;
+}
+
 bool ways_park(Engine *engine, const HeldMessage *m, bool full)
 {
     struct WayWaits *waits = &engine->ways->waits[place_of(engine, split_way_number(m), m->lane)];
     size_t n = strlen(m->id) + 1;
-    Parked *parked = engine->ways->n_parked < PARKED_MAX ? malloc(sizeof(Parked) + n) : NULL;
+    Parked *parked = is_full(engine) ? NULL : malloc(sizeof(Parked) + n);
 
     if (!parked)
         return false;
-    *parked = (Parked){.deferred = m->deferred, .full = full};
+    *parked = (Parked){
+        .until = usec_add(engine_now(engine), WAYS_PAUSE), .deferred = m->deferred, .full = full};
     memcpy(parked->id, m->id, n);
     if (!waits->first)
         waits->end = &waits->first;
@@ -136,11 +169,19 @@ bool ways_park(Engine *engine, const HeldMessage *m, bool full)
 
 void ways_bring_full(Engine *engine, const HeldMessage *m)
 {
+    const RouteWay *way = route_rules_way(engine->config->rules, split_way_number(m));
     size_t place = place_of(engine, split_way_number(m), m->lane);
     struct WayWaits *waits = &engine->ways->waits[place];
+    Parked **at = &waits->first;
 
-    while (waits->n_full > 0)
-        (void)bring_one(engine, place);
+    if (waits->n_full == 0 || split_usable(engine->relays, way) != 0)
+        return;
+    forget_awake(engine, place);
+    while (*at)
+        if ((*at)->full)
+            bring_this(engine, place, at);
+        else
+            at = &(*at)->next;
 }
 
 /* Each lane by itself: what waits in one has nothing to do with another's. */

@@ -22,12 +22,12 @@ void ways_take(Engine *engine, const PlanView *view, usec_t now);
  * no more than half of the room that is left, so that there is some for all others. */
 bool ways_has_room(const Engine *engine, const HeldMessage *message);
 
-/* Remembers a message that is given back, for want of room (`full`) or of a relay. False: there are
- * too many. */
+/* Remembers a message that is given back, for want of room (`full`) or of a relay, for as long as
+ * it sleeps at most. False: there are too many. */
 bool ways_park(Engine *engine, const HeldMessage *message, bool full);
 
-/* What goes the way of this one, which has no relay, and was given back for want of room is asked
- * for: it is to wait for the relay, and another process may have one. */
+/* Where no relay of this one's way can be used, what goes that way and was given back for want of
+ * room is asked for: it is to wait for the relay, and another process may have one. */
 void ways_bring_full(Engine *engine, const HeldMessage *message);
 
 /* Has the source bring some of those that go the same way, if few are held. */

@@ -73,7 +73,8 @@ typedef struct MessageEnd {
     bool unread;      /* END_RETURNED: this machine could not read it. Not deliverable before a
                          while */
     bool aside;       /* END_RETURNED: what it waits for is not there. Likewise */
-    bool full;        /* aside: it is there, and has no room. Nobody else is to be asked */
+    bool full;        /* aside: it is there, and has no room. Nobody else is to be asked, and
+                         bring() comes */
     usec_t until;     /* END_RETURNED: realtime from which on it is; 0: that is not known */
     int error;        /* END_FAILED */
     const char *text; /* likewise */

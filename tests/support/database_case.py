@@ -76,3 +76,14 @@ class DatabaseTest(RelayTest):
         """The events of its record, in order."""
         return [row[0] for row in self.sql(
             f"SELECT line->>'event' FROM outbox.record WHERE message = {message} ORDER BY id")]
+
+    def insist(self, *command):
+        """Asks again where a daemon that a machine let wait was not in time: what all of them said."""
+        said = ""
+        for _ in range(20):
+            answer = self.outbox(*command, status=None)
+            said += answer.stdout.decode()
+            if answer.returncode != 75:
+                break
+        self.assertEqual(answer.returncode, 0, f"{answer.stderr.decode()}{self.logs()}")
+        return said

@@ -167,6 +167,7 @@ class Lanes(DatabaseTest):
         self.serve(relay)
         self.wait_taken(relay, "ann")
         before = self.calls("look")
+        wait_for(lambda: self.calls("look") > before, lambda: f"a further look{self.logs()}", 30)
         time.sleep(3)
         self.assertLess(self.calls("look") - before, 30)
         session.sql("COMMIT")

@@ -95,7 +95,7 @@ class Routes(DatabaseTest):
                  and self.count("deferred") > 0,
                  lambda: f"messages that are put off{self.logs()}", 60)
         waits = [row[0] for row in self.sql("SELECT message FROM outbox.leased WHERE NOT sending")]
-        self.outbox("hold", *waits)
+        self.insist("hold", *waits)
         go_on.set()
         wait_for(lambda: len(relay.accepted) == 200 - len(waits), lambda: f"all others{self.logs()}", 60)
         self.assertEqual(self.count("aside"), len(waits))
