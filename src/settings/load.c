@@ -145,12 +145,19 @@ int config_load_directory(const char *path, const char *const *overrides, char *
 
 int config_load_database(const char *path, const char *const *overrides, char **ret, Failure *f)
 {
-    const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "database")};
+    const Way way = {
+        .overrides = overrides,
+        .only = setting_find(SECTION_SPOOL, "database"),
+        .beside = setting_find(SECTION_SPOOL, "directory"),
+    };
     _cleanup_config_ Config *config = NULL;
-    int r = load_readable(path, &way, NULL, &config, f);
+    bool doubtful;
+    int r = load_readable(path, &way, &doubtful, &config, f);
 
     *ret = r < 0 ? NULL : TAKE_PTR(config->spool.database);
-    return r;
+    if (r < 0 || *ret)
+        return r;
+    return doubtful && text_equal(config->spool.directory, way.beside->default_text);
 }
 
 bool config_keeps_sent(const char *path, const char *const *overrides)

@@ -104,8 +104,8 @@ static const Command command_list = {
     .shared = selection_options,
     .notes = "States are queued, sending, sent, failed, deferred and held. Of each message it "
              "shows the age, the size, the attempts so far, the time until the next one or what "
-             "it waits for (relay, machine, daemon), sender and recipients; below, why it was not "
-             "delivered so far.",
+             "it waits for (turn, lane, relay, machine, daemon), sender and recipients; below, why "
+             "it was not delivered so far.",
     .own = OWN_LOOKS,
     .run = run_list,
 };

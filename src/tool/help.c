@@ -96,8 +96,8 @@ int tool_print_help(void)
     const Command *command;
     const char *summary;
 
-    puts("Usage: outbox [--config FILE] [--set NAME=VALUE]... [--color WHEN] COMMAND\n"
-         "              [OPTION...] [ARGUMENT...]\n\n"
+    puts("Usage: outbox [--config FILE] [--set NAME=VALUE]... [--color WHEN] [--user UID]\n"
+         "              COMMAND [OPTION...] [ARGUMENT...]\n\n"
          "Queues mail, sends it, and shows what became of it.\n\nCommands:");
     for (size_t i = 0; (command = tool_command_at(i, &summary)); i++)
         printf("  %-13s %s\n", command->name, summary);

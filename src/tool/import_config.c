@@ -113,7 +113,8 @@ static int print(ForeignSystem system, const char *path, const char *account, co
         fwrite(buffer_data(&config.text), 1, buffer_size(&config.text), stdout);
         if (!secrets)
             tell_secrets(&config);
-        if (fflush(stdout) != 0 && directory_fd >= 0) /* which is said at the end */
+        /* Which is said at the end; of a long text fflush() itself knows nothing. */
+        if ((fflush(stdout) != 0 || ferror(stdout)) && directory_fd >= 0)
             remove_secrets(directory_fd, &config, config.n_secrets);
     }
     foreign_config_done(&config);

@@ -422,6 +422,18 @@ static void print_strangers(const Figures *figures)
     puts(figures->queue.n_strangers > STORE_STRANGERS_MAX ? " ..." : "");
 }
 
+/* The sum over all daemons is what waits, and none of their lines is. */
+static void print_whose_lanes(const Servers *servers)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < servers->n; i++)
+        n += json_array_size(json_object_get(servers->live[i], "lanes")) > 0;
+    if (servers->database && n > 1)
+        puts("  (what waits in a lane and no daemon has claimed is counted with the first daemon "
+             "that lives)");
+}
+
 static void print_text(const Store *store, const Figures *figures)
 {
     (void)terminal_print(stdout, store->name, 4096);
@@ -430,6 +442,7 @@ static void print_text(const Store *store, const Figures *figures)
     print_strangers(figures);
     for (size_t i = 0; i < figures->servers.n; i++)
         print_server(&figures->servers, i, figures);
+    print_whose_lanes(&figures->servers);
     if (figures->servers.n > 0 || !figures->waiting.text)
         return;
     color_begin(stdout, shade(figures, COLOR_WAITS));

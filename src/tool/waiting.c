@@ -477,7 +477,8 @@ int waiting_find_of(const Servers *servers, const Inspection *message, usec_t no
         return r;
     return set(ret, WAITS_FOR_RELAY, message->declined,
         "no daemon has a relay for it at present, by the rules of routes or their rates (of "
-        "several daemons the first alone sends what has more recipients than the part of each); "
+        "several daemons the first alone sends what has more recipients, or transactions, than "
+        "the part of each); "
         "those that come are asked at once, and all again then");
 }
 

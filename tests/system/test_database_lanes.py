@@ -74,12 +74,18 @@ class Lanes(DatabaseTest):
     def test_what_waits_is_told_once(self):
         """With the first daemon that lives; with none of those, with the first."""
         first, second, third = (self.one(f"SELECT outbox.daemon_begin('mail{n}', '1 hour')") for n in range(3))
-        self.sql("UPDATE outbox.daemon SET figures = '{\"lanes\": [{\"name\": null, \"waiting\": 1}]}'")
+        figures = "UPDATE outbox.daemon SET figures = '{\"lanes\": [{\"name\": null, \"waiting\": 1}]}'"
+        self.sql(figures)
         self.sql(f"UPDATE outbox.daemon SET figures = NULL WHERE id = {second}")
         self.put_bulk(20)
         self.assertEqual(self.told(), {first: "21", second: "", third: "1"})
+        self.configure(spool={"database": self.conninfo()})
+        self.assertEqual(self.outbox("status").count("counted with the first daemon that lives"), 1)
         self.sql(f"UPDATE outbox.daemon SET until = now() - interval '1s' WHERE id = {first}")
         self.assertEqual(self.told(), {first: "1", second: "", third: "21"})
+        self.sql(f"UPDATE outbox.daemon SET figures = NULL WHERE id = {first}")
+        self.assertNotIn("counted with", self.outbox("status"))
+        self.sql(f"{figures} WHERE id = {first}")
         self.sql("UPDATE outbox.daemon SET until = now() - interval '1s'")
         self.assertEqual(self.told(), {first: "21", second: "", third: "1"})
 

@@ -470,8 +470,18 @@ odd = 1
         self.assertIn("password-2 is there already", self.take("nullmailer", self.other, status=66))
         self.assertEqual([path.name for path in self.secrets.iterdir()], ["password-2"])
         (self.secrets / "password-2").unlink()
+        self.assert_nothing_on_a_full_disk()
+        self.assert_passes("nullmailer", self.other)
+
+    def assert_nothing_on_a_full_disk(self):
         with open("/dev/full", "wb") as full:
             done = subprocess.run([lab.program("outbox"), "import-config", "--secrets", self.secrets, "nullmailer",
                                    self.other], stdout=full, stderr=subprocess.PIPE, check=False)
         self.assertEqual((done.returncode, list(self.secrets.iterdir())), (74, []), done.stderr)
-        self.assert_passes("nullmailer", self.other)
+
+    def test_no_secrets_beside_a_long_text_that_was_cut_off(self):
+        """It is written past the buffer of standard output."""
+        self.write("remotes", "".join(f"mail{i}.lab.test smtp --user={'a' * 200} --pass=1 --starttls\n"
+                                      for i in range(32)))
+        self.assert_nothing_on_a_full_disk()
+        self.assertGreater(len(self.take("nullmailer", self.other)[0]), 8192)
