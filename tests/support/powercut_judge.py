@@ -397,11 +397,15 @@ def settle(queue, relay, directory, seconds=30):
         directory / "outbox.conf", queue, [book], retry={"first": "1s", "factor": 1.0})
     daemon = lab.Outboxd(configuration, directory)
     try:
-        seen, patience = None, None
+        seen, patience, looks = None, None, 0
         while True:
             pending = [name for name in os.listdir(queue.path) if name.endswith(PENDING)]
-            if not pending:
+            looks = 0 if pending else looks + 1
+            if looks == 3:
                 return
+            if not pending:  # or a name that is just changing was passed over
+                time.sleep(0.01)
+                continue
             now = len(pending), sum(relay.accepted.values())
             if now != seen:
                 seen, patience = now, Patience(seconds, beat=0.05)
