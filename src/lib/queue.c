@@ -27,13 +27,12 @@ static int find_target(OutboxClient *client, const char *directory, QueueTarget 
             &ret->directory, &ret->senders, &ret->socket, &client->failure);
     else if (!(ret->directory = strdup(directory)))
         r = -ENOMEM;
-    if (r < 0)
-        return r;
-    if (!directory)
-        return queue_target_find(
-            ret, client->path, (const char *const *)client->overrides, &client->failure);
-    queue_target_look(ret);
-    return 0;
+    if (r >= 0 && !directory)
+        r = config_load_database(
+            client->path, (const char *const *)client->overrides, &ret->database, &client->failure);
+    if (r >= 0)
+        queue_target_look(ret);
+    return MIN(r, 0);
 }
 
 /* Some bytes of the message's file, appended. */

@@ -2,7 +2,6 @@
 #include "queue/put.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 
 #include "base/errors.h"
 #include "base/file.h"
-#include "settings/load.h"
 #include "submit/send.h"
 
 void queue_target_look(QueueTarget *target)
@@ -20,19 +18,6 @@ void queue_target_look(QueueTarget *target)
 
     target->owner =
         target->senders && stat(target->directory, &st) == 0 ? st.st_uid : FILE_OWNER_UNKNOWN;
-}
-
-int queue_target_find(
-    QueueTarget *target, const char *path, const char *const *overrides, Failure *f)
-{
-    int r = config_load_database(path, overrides, &target->database, f);
-
-    if (r < 0)
-        return r;
-    target->by_socket =
-        r > 0 && target->socket && faccessat(AT_FDCWD, target->socket, W_OK, AT_EACCESS) == 0;
-    queue_target_look(target);
-    return 0;
 }
 
 void queue_target_done(QueueTarget *target)
@@ -148,10 +133,7 @@ int queue_put(const QueueTarget *target, const Buffer *start, QueueRead read, vo
 {
     _cleanup_(spool_writer_free_p) SpoolWriter *writer = NULL;
     _cleanup_failure_ Failure why = {0};
-    int r = target->by_socket ? failure_set(&why, -EACCES, ERROR_EACCES,
-                                    "a configuration that this user may not read may have the "
-                                    "queue in another place")
-                              : spool_writer_new(target->directory, &writer, &why);
+    int r = spool_writer_new(target->directory, &writer, &why);
 
     if (r < 0 && queue_has_socket(target, r))
         return queue_submit(target, start, read, source, &why, ret_path, f);

@@ -20,25 +20,17 @@ typedef struct QueueLink {
 
 /* Where messages go, and what is known of who may queue what there. */
 typedef struct QueueTarget {
-    char *directory;      /* NULL: to no directory */
-    uid_t owner;          /* of it; FILE_OWNER_UNKNOWN where that does not matter */
-    SenderRules *senders; /* NULL: none are known */
-    char *database;       /* its connection string; NULL: the directory has the queue */
-    const char *key;      /* there, what makes a second message none; borrowed */
-    QueueLink *link;      /* there, of many messages; NULL: none; borrowed */
-    char *socket;         /* for who may not write into the directory; NULL: none */
-    bool by_socket;       /* to outboxd, who knows where its queue is, which is not known here */
+    char *directory;                  /* NULL: to no directory */
+    uid_t owner;                      /* of it; FILE_OWNER_UNKNOWN where that does not matter */
+    SenderRules *senders;             /* NULL: none are known */
+    char *database;                   /* its connection string; NULL: the directory has the queue */
+    const char *key;                  /* there, what makes a second message none; borrowed */
+    QueueLink *link;                  /* there, of many messages; NULL: none; borrowed */
+    char *socket;                     /* for who may not write into the directory; NULL: none */
     void (*on_silence)(void *socket); /* nothing was heard there for some time; NULL: not told */
 } QueueTarget;
 
-/* The database of the configuration, and whose the directory is, which is known by now, with the
- * socket; where there is none, who writes says so. Where what cannot be read of the configuration
- * may have the queue elsewhere, the message is for the socket that this user may write to. 0, or a
- * negative errno with a Failure. */
-int queue_target_find(
-    QueueTarget *target, const char *path, const char *const *overrides, Failure *f);
-
-/* Of a directory that is named: finds out whose it is. */
+/* Finds out whose the directory is; where there is none, who writes says so. */
 void queue_target_look(QueueTarget *target);
 void queue_target_done(QueueTarget *target);
 

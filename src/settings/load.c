@@ -145,19 +145,12 @@ int config_load_directory(const char *path, const char *const *overrides, char *
 
 int config_load_database(const char *path, const char *const *overrides, char **ret, Failure *f)
 {
-    const Way way = {
-        .overrides = overrides,
-        .only = setting_find(SECTION_SPOOL, "database"),
-        .beside = setting_find(SECTION_SPOOL, "directory"),
-    };
+    const Way way = {.overrides = overrides, .only = setting_find(SECTION_SPOOL, "database")};
     _cleanup_config_ Config *config = NULL;
-    bool doubtful;
-    int r = load_readable(path, &way, &doubtful, &config, f);
+    int r = load_readable(path, &way, NULL, &config, f);
 
     *ret = r < 0 ? NULL : TAKE_PTR(config->spool.database);
-    if (r < 0 || *ret)
-        return r;
-    return doubtful && text_equal(config->spool.directory, way.beside->default_text);
+    return r;
 }
 
 bool config_keeps_sent(const char *path, const char *const *overrides)

@@ -39,9 +39,7 @@ int config_load_directory(const char *path, const char *const *overrides, char *
     SenderRules **ret_senders, char **ret_socket, Failure *f);
 
 /* spool.database, which the caller frees, or NULL, of the configuration as far as it can be read,
- * as config_load_directory() has the directory. 0; 1 where none is known, nor a directory but the
- * default one, and what cannot be read may name either; or a negative errno, -EBADMSG when it is
- * wrong. */
+ * as config_load_directory() has the directory. 0, or -EBADMSG when it is wrong. */
 int config_load_database(const char *path, const char *const *overrides, char **ret, Failure *f);
 
 /* spool.keep_sent; true also where the configuration is there and cannot be read whole, or is wrong

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "settings/load.h"
 #include "submit/send.h"
 #include "tool/input.h"
 #include "tool/terminal.h"
@@ -19,11 +20,14 @@ static void tell_silence(void *socket)
         SUBMIT_NOTICE_MSEC / 1000, SUBMIT_PATIENCE_MSEC / 60 / 1000);
 }
 
+/* The directory that is asked for is one, whatever is configured. */
 static int find_database(const Tool *tool, QueueTarget *ret)
 {
     _cleanup_failure_ Failure f = {0};
 
-    return queue_target_find(ret, tool->config_path, tool->overrides, &f) < 0 ? tool_fail(&f) : 0;
+    return config_load_database(tool->config_path, tool->overrides, &ret->database, &f) < 0
+               ? tool_fail(&f)
+               : 0;
 }
 
 int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
@@ -32,8 +36,8 @@ int queue_target_open(const Tool *tool, const char *directory, QueueTarget *ret)
 
     ret->on_silence = tell_silence;
     if (status == 0 && !directory)
-        return find_database(tool, ret);
-    if (status == 0) /* the directory that is asked for is one, whatever is configured */
+        status = find_database(tool, ret);
+    if (status == 0)
         queue_target_look(ret);
     return status;
 }

@@ -81,7 +81,7 @@ static int add(Group *group, const char *file, const Buffer *start, InputRest *r
     _cleanup_failure_ Failure why = {0};
     int r;
 
-    if (group->target->database || group->target->by_socket)
+    if (group->target->database)
         return put(group, start, rest, f);
     r = start_writer(group, &writer, &why);
     if (r < 0 && queue_has_socket(group->target, r))

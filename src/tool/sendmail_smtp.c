@@ -189,7 +189,12 @@ static int open_target(Service *s, Failure *f)
     int r = config_load_directory(s->options->config_path, none, &s->target.directory,
         &s->target.senders, &s->target.socket, f);
 
-    return r < 0 ? r : queue_target_find(&s->target, s->options->config_path, none, f);
+    if (r >= 0)
+        r = config_load_database(s->options->config_path, none, &s->target.database, f);
+    if (r < 0)
+        return r;
+    queue_target_look(&s->target);
+    return 0;
 }
 
 /* Whether this user may name the sender, as which it will be sent. */

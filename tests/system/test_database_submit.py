@@ -7,14 +7,12 @@ import pathlib
 import signal
 import socket
 import subprocess
-import sys
 
-import lab
 from case import message
 from database_case import DatabaseTest
 from lab import program
 from process import wait_for
-from submission import GROUP, as_user, copy_programs
+from submission import as_user, copy_programs
 
 PLAIN = message(envelope=False)
 USER = 12345
@@ -222,88 +220,6 @@ class Visitors(SubmitTest):
         self.wait_place(mine, "aside")
         self.tool("delete", mine)
         self.assertEqual(self.count(), 1)
-
-
-class Hidden(SubmitTest):
-    """Who may write into the default directory, and not read the default configuration, which has a database."""
-
-    MACHINE = ('mount --bind "$1" /etc && mount --bind "$2" /run && mount --bind "$3" /var/spool && '
-               'mount --bind "$4" /run/outbox && shift 4 && exec "$@"')
-    LIBRARY = """
-import ctypes, sys
-library = ctypes.CDLL(sys.argv[1])
-for name in ("client_new", "message_new", "queue", "error_text"):
-    getattr(library, "outbox_" + name).restype = ctypes.c_void_p
-client = ctypes.c_void_p(library.outbox_client_new())
-for name, value in (("From", b"shop@lab.test"), ("SendTo", b"ann@lab.test"), ("MessageText", b"x")):
-    assert library.outbox_set(client, name.encode(), value) == 0
-path = library.outbox_queue(client, None, None)
-print(ctypes.string_at(path or library.outbox_error_text(client)).decode())
-"""
-
-    def setUp(self):
-        super().setUp()
-        lab.need_namespace("mount")
-        etc, run, spool = (self.lab.new_directory() for _ in range(3))
-        for name in ("passwd", "group", "hosts", "nsswitch.conf", "ld.so.cache"):
-            (etc / name).write_bytes((pathlib.Path("/etc") / name).read_bytes())
-        for directory in (etc, run, spool):
-            (directory / "outbox").mkdir()
-        self.spool, self.sockets = spool / "outbox", self.lab.new_directory()
-        os.chown(self.spool, -1, GROUP)
-        self.spool.chmod(0o3730)
-        self.address = self.sockets / "submit"
-        self.hidden = etc / "outbox/outbox.conf"
-        self.programs = copy_programs(self.lab.new_directory())
-        self.machine = ("unshare", "-m", "sh", "-c", self.MACHINE, "sh", etc, run, spool, self.sockets,
-                        *as_user(7101, GROUP))
-
-    def hide(self):
-        self.hidden.write_text(self.configuration.read_text(encoding="utf-8"), encoding="utf-8")
-        self.hidden.chmod(0o600)
-
-    def run_there(self, *command, stdin=message()):
-        done = subprocess.run([*self.machine, *command], input=stdin, capture_output=True, check=False)
-        self.assertEqual(done.returncode, 0, done)
-        return done.stdout.decode().splitlines()
-
-    def test_each_way(self):
-        self.serve_socket()
-        self.hide()
-        self.nobody_claims()
-        file = self.sockets / "a.eml"
-        file.write_bytes(message())
-        os.symlink("outbox", self.programs / "sendmail")
-        for program_name, *arguments in (["outbox", "queue"], ["outbox", "queue", "--batch", file, file],
-                                         ["outbox", "import", "eml", file], ["sendmail", "-i", "ann@lab.test"]):
-            self.run_there(self.programs / program_name, *arguments)
-        said = self.run_there(self.programs / "sendmail", "-bs", stdin=(
-            b"HELO x\r\nMAIL FROM:<shop@lab.test>\r\nRCPT TO:<ann@lab.test>\r\nDATA\r\n"
-            b"Subject: x\r\n\r\nx\r\n.\r\nQUIT\r\n"))
-        self.assertRegex("\n".join(said), r"queued as \d+\n")
-        self.assertEqual(self.count(), 6)
-        self.assertEqual(list(self.spool.iterdir()), [])
-
-    def test_library(self):
-        self.serve_socket()
-        self.hide()
-        self.nobody_claims()
-        said = self.run_there(sys.executable, "-c", self.LIBRARY, self.programs / ".libs/liboutbox.so.1")
-        self.assertEqual(said, [self.one("SELECT id FROM outbox.message")])
-        self.assertEqual(list(self.spool.iterdir()), [])
-
-    def test_a_directory_that_is_named(self):
-        self.serve_socket()
-        self.hide()
-        [said] = self.run_there(self.programs / "outbox", "queue", "--directory", "/var/spool/outbox")
-        self.assertEqual(pathlib.Path(said).parent, pathlib.Path("/var/spool/outbox"))
-
-    def test_no_socket(self):
-        """Nothing is known of another place."""
-        self.configure()
-        self.hide()
-        [said] = self.run_there(self.programs / "outbox", "queue")
-        self.assertEqual(pathlib.Path(said).parent, pathlib.Path("/var/spool/outbox"))
 
 
 class Commands(SubmitTest):

@@ -65,32 +65,6 @@ START_TEST(what_was_left_out_may_name_another)
 }
 END_TEST
 
-START_TEST(what_was_left_out_may_name_a_database)
-{
-    const struct {
-        const char *text;
-        const char *const *overrides;
-        int result;
-    } cases[] = {
-        {"@include \"absent\"\n", NULL, 1},
-        {"@include \"absent\"\n", OVERRIDES("spool.directory=/o"), 0},
-        {"@include \"absent\"\n" SPOOL, NULL, 0},
-        {"spool = {};\n", NULL, 0},
-    };
-    char path[100];
-
-    for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-        char *database = NULL;
-
-        put("outbox.conf", cases[i].text, 0600);
-        ck_assert_int_eq(
-            config_load_database(place("outbox.conf", path), cases[i].overrides, &database, NULL),
-            cases[i].result);
-        ck_assert_ptr_null(database);
-    }
-}
-END_TEST
-
 START_TEST(overrides_of_others_do_not_matter)
 {
     expect_directory(RELAY(""), OVERRIDES("spool.directory=/o"), 0, "/o");
@@ -283,7 +257,6 @@ int main(void)
     tcase_add_checked_fixture(t, make_directory, remove_directory);
     tcase_add_test(t, what_is_wrong_elsewhere_does_not_matter);
     tcase_add_test(t, what_was_left_out_may_name_another);
-    tcase_add_test(t, what_was_left_out_may_name_a_database);
     tcase_add_test(t, overrides_of_others_do_not_matter);
     tcase_add_test(t, a_directory_that_is_wrong_is_told);
     tcase_add_test(t, a_file_that_was_named_must_be_there);
