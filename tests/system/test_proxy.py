@@ -260,7 +260,7 @@ class Tunnel(ProxyTest):
             with self.subTest(port):
                 self.queue.drop("large", message(b"0123456789\n" * 200000, to=[self.address(f"large.{port}")]))
                 self.check_delivers(self.known(proxy, "tunnel", port, **trust))
-                self.queue.wait_gone("large")
+                self.queue.wait_gone("large", seconds=60)
                 self.wait_copies(1, self.address(f"large.{port}"))
 
     def test_wrong_name_behind_a_proxy(self):
