@@ -1,7 +1,6 @@
 """What an operator holds or deletes while a daemon has it: it is had back, as long as it is not being sent."""
 
 import json
-import signal
 import threading
 
 from database_case import DatabaseTest
@@ -137,17 +136,16 @@ class Wishes(DatabaseTest):
         self.assertEqual(self.places(one), ["aside"])
 
     def test_a_daemon_that_does_not_answer(self):
-        daemon = self.serve(free_port())
-        one = self.put("ann")
-        wait_for(lambda: self.places(one) == ["leased"], lambda: f"it is claimed{self.logs()}")
-        daemon.signal(signal.SIGSTOP)
+        """It holds the message, and looks for no wish."""
+        daemon, (one,) = self.claim(1)
+        self.configure(self.settings(self.odd()), spool={"database": self.conninfo()})
         answer = self.outbox("delete", one, status=None)
-        daemon.signal(signal.SIGCONT)
         self.assertEqual(answer.returncode, 75)
         self.assertRegex(answer.stderr.decode(),
                          f"^outbox: 135: {one} is claimed by a daemon that has not given it back: .*; "
                          "try again in a minute, when others may have it\n$")
-        self.assertEqual(self.insist("delete", one), f"{one} deleted\n")
+        self.sql(f"SELECT outbox.daemon_end({daemon})")
+        self.assertEqual(self.outbox("delete", one), f"{one} deleted\n")
 
     def count_changes(self, then="NULL"):
         """What the tool asks for is counted from now on; what `then` does, it does the second time."""
