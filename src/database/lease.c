@@ -77,11 +77,6 @@ static void be_back(DatabaseSource *d)
     database_tell(d, FOUND_BACK, NULL, NULL);
 }
 
-static void ignore(
-    _unused_ void *user, _unused_ const DatabaseResult *rows, _unused_ const Failure *failure)
-{
-}
-
 static void on_kept_only(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
 {
     DatabaseSource *d = user;
@@ -98,7 +93,7 @@ void database_keep_what_is_known(DatabaseSource *d)
     int r = buffer_append(&known, "{", 1);
 
     for (const DatabaseMessage *m = d->held; m && r >= 0; m = m->older)
-        r = buffer_appendf(&known, "%s%s", m == d->held ? "" : ",", m->id);
+        r = database_append_id(&known, m->id);
     if (r < 0 || buffer_append(&known, "}", 2) < 0)
         return;
     values[1] = buffer_data(&known);
@@ -109,7 +104,7 @@ void database_keep_what_is_known(DatabaseSource *d)
 static void reap(DatabaseSource *d)
 {
     d->reaped = database_now();
-    (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, ignore, d);
+    (void)database_ask(d->connection, "SELECT outbox.reap()", NULL, 0, database_ignore, d);
 }
 
 static void come_alive(DatabaseSource *d)
@@ -380,7 +375,7 @@ static void look_at_declined(DatabaseSource *d, usec_t now)
 static void forget_keys(DatabaseSource *d, usec_t now)
 {
     d->forgot = now;
-    (void)database_ask(d->connection, "SELECT outbox.forget_keys()", NULL, 0, ignore, d);
+    (void)database_ask(d->connection, "SELECT outbox.forget_keys()", NULL, 0, database_ignore, d);
 }
 
 static void rescan(DatabaseSource *d, usec_t now)

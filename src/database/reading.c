@@ -244,7 +244,7 @@ static int format_wanted(DatabaseSource *d, Buffer *out)
     for (DatabaseMessage *m = d->loading.first; m && r >= 0; m = m->next) {
         if (m->described)
             continue;
-        r = buffer_appendf(out, "%s%s", buffer_size(out) > 1 ? "," : "", m->id);
+        r = database_append_id(out, m->id);
         m->asked_for = true;
     }
     return r < 0 ? r : buffer_append(out, "}", 2); /* with its NUL */

@@ -43,6 +43,11 @@ const char *database_format_daemon(const DatabaseSource *d, char text[static DAE
     return text;
 }
 
+void database_ignore(
+    _unused_ void *user, _unused_ const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+}
+
 void database_wake(DatabaseSource *d)
 {
     (void)sd_event_source_set_enabled(d->turn, SD_EVENT_ONESHOT);
@@ -146,7 +151,7 @@ static void bring(Source *base, const char *id, _unused_ bool deferred)
 
     if (database_write_returned(d, id))
         return;
-    if (buffer_appendf(&d->wanted, "%c%s", before == 0 ? '{' : ',', id) < 0)
+    if (database_append_id(&d->wanted, id) < 0)
         buffer_truncate(&d->wanted, before);
     (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
 }

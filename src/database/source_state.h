@@ -123,6 +123,17 @@ static inline DatabaseSource *database_source_from(Source *source)
     return (DatabaseSource *)source;
 }
 
+/* One more message of an array that has no end yet: "", "{" or "{12,15". */
+static inline int database_append_id(Buffer *list, const char *id)
+{
+    const char *between = buffer_size(list) > 1 ? "," : "";
+
+    return buffer_appendf(list, "%s%s", buffer_size(list) == 0 ? "{" : between, id);
+}
+
+/* The answer to what is said, and asks nothing. */
+void database_ignore(void *user, const DatabaseResult *rows, const Failure *failure);
+
 void database_list_init(DatabaseList *list);
 void database_list_add(DatabaseList *list, DatabaseMessage *message);
 DatabaseMessage *database_list_take(DatabaseList *list);

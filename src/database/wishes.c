@@ -6,11 +6,6 @@
 #include "database/reading.h"
 #include "database/rest.h"
 
-static int add_number(Buffer *list, const DatabaseMessage *m)
-{
-    return buffer_appendf(list, buffer_size(list) == 0 ? "{%s" : ",%s", m->id);
-}
-
 /* Asks a function that takes the daemon and messages. */
 static int ask_of(
     DatabaseSource *d, const char *statement, Buffer *messages, DatabaseAnswer answered)
@@ -58,7 +53,7 @@ static void on_wishes(void *user, const DatabaseResult *rows, _unused_ const Fai
 
         if (!m || !get_hold_of(d, m))
             continue;
-        d->strays = add_number(&messages, m) < 0 || d->strays;
+        d->strays = database_append_id(&messages, m->id) < 0 || d->strays;
         database_rest_remember(d, m->number);
         database_drop(m);
     }
@@ -78,11 +73,6 @@ void database_look_for_wishes(DatabaseSource *d)
 
 /* ---- what is being sent ---- */
 
-static void ignore(
-    _unused_ void *user, _unused_ const DatabaseResult *rows, _unused_ const Failure *failure)
-{
-}
-
 /* Most messages are sent between two ticks, and nothing is written of them: it is for people. */
 void database_tell_sending(DatabaseSource *d)
 {
@@ -92,9 +82,9 @@ void database_tell_sending(DatabaseSource *d)
         if (!m->base.sending || m->told_sending || m->ends)
             continue;
         if (m->seen_sending)
-            m->told_sending = add_number(&messages, m) >= 0;
+            m->told_sending = database_append_id(&messages, m->id) >= 0;
         m->seen_sending = true;
     }
     if (buffer_size(&messages) > 0)
-        (void)ask_of(d, "SELECT outbox.sending($1, $2)", &messages, ignore);
+        (void)ask_of(d, "SELECT outbox.sending($1, $2)", &messages, database_ignore);
 }
