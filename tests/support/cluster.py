@@ -250,6 +250,11 @@ class Cluster:
         return int(self.server.sql(
             "SELECT count(*) FROM outbox.message WHERE id NOT IN (SELECT message FROM outbox.ended)")[0][0])
 
+    def left(self):
+        """Where some of them are, and who is there."""
+        return [self.server.sql(f"SELECT '{table}', t.* FROM outbox.{table} AS t LIMIT 9")
+                for table in ("ready", "deferred", "leased", "aside", "daemon")]
+
     @property
     def server(self):
         """The one that writes."""
@@ -280,7 +285,7 @@ class Cluster:
             if now != before:
                 patience, before = Patience(seconds, beat=0.1), now
             elif patience.is_over():
-                self.failures.append(f"not at rest, and nothing was settled for {seconds} s: {now[1]} are left")
+                self.failures.append(f"not at rest, and nothing was settled for {seconds} s: {now[1]} are left: {self.left()}")
                 break
             time.sleep(0.1)
         self.failures += [f"application {one.number}: {one.error}" for one in self.applications if one.error]
