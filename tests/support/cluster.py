@@ -285,7 +285,8 @@ class Cluster:
             if now != before:
                 patience, before = Patience(seconds, beat=0.1), now
             elif patience.is_over():
-                self.failures.append(f"not at rest, and nothing was settled for {seconds} s: {now[1]} are left: {self.left()}")
+                self.failures.append(
+                    f"not at rest, and nothing was settled for {seconds} s: {now[1]} are left: {self.left()}")
                 break
             time.sleep(0.1)
         self.failures += [f"application {one.number}: {one.error}" for one in self.applications if one.error]
