@@ -310,6 +310,14 @@ static void on_ripe(void *user, const DatabaseResult *rows, _unused_ const Failu
         database_look_again(d);
 }
 
+/* What could not be written while the database was away may have been due before anybody looks. */
+void database_note_due(DatabaseSource *d, usec_t due)
+{
+    d->next_due = MIN(d->next_due, due);
+    if (usec_add(due, RIPEN_BEHIND * USEC_PER_SEC / 2) < clock_realtime())
+        d->ripened = 0;
+}
+
 /* By the database's clock: from when it was done last, and a little before. */
 void database_ripen(DatabaseSource *d)
 {

@@ -19,5 +19,8 @@ void database_keep_what_is_known(DatabaseSource *database);
 /* Asks whether the lease stands. */
 void database_renew(DatabaseSource *database);
 
+/* A message waits until then (realtime). */
+void database_note_due(DatabaseSource *database, usec_t due);
+
 /* What waits for a time may be due. */
 void database_ripen(DatabaseSource *database);

@@ -44,7 +44,7 @@ static void finish(DatabaseSource *d, DatabaseMessage *m, int result, const Fail
     if (result == 0 && m->defect.text)
         database_tell(d, FOUND_DEFECT, m, &m->defect);
     if (result == 0 && m->due > 0)
-        d->next_due = MIN(d->next_due, m->due);
+        database_note_due(d, m->due);
     if (!m->orphan && d->base.handlers)
         d->base.handlers->ended(d->base.user, &m->base, result, f);
     database_message_free(m);
