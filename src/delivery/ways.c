@@ -11,6 +11,7 @@
 #define PARKED_MAX 8192 /* of all ways: others sleep, and come up by themselves */
 #define BRING_BELOW 8   /* held of a way: more are wanted */
 #define BRING_MAX 16
+#define LOOK_EVERY (USEC_PER_SEC / 10)
 #define TOLD_MAX 1024
 #define TAKEN_MAX 32 /* in one go */
 #define AHEAD 8      /* held for a relay beyond what it could use now */
@@ -30,6 +31,7 @@ struct WayWaits {
 struct Ways {
     HashKey key;
     size_t n_parked, n_waits;
+    usec_t looked;           /* for those that nobody waits for */
     size_t n_lanes;          /* those of a way stand together, a list each */
     uint64_t told[TOLD_MAX]; /* ids, by their keyed hash */
     struct WayWaits waits[];
@@ -184,16 +186,47 @@ void ways_bring_full(Engine *engine, const HeldMessage *m)
             at = &(*at)->next;
 }
 
-/* Each lane by itself: what waits in one has nothing to do with another's. */
+/* Each lane by itself: what waits in one has nothing to do with another's. Whether any was brought.
+ */
+static bool bring_below(Engine *engine, size_t way, size_t below)
+{
+    bool any = false;
+
+    for (unsigned lane = 0; lane < engine->ways->n_lanes; lane++) {
+        size_t place = place_of(engine, way, lane);
+
+        if (!engine->ways->waits[place].first || count_held(engine, way, lane) >= below)
+            continue;
+        for (unsigned n = 0; n < BRING_MAX && bring_one(engine, place); n++)
+            any = true;
+    }
+    if (any)
+        engine_wake(engine);
+    return any;
+}
+
 void ways_bring(Engine *engine, size_t way)
 {
-    for (unsigned lane = 0; lane < engine->ways->n_lanes; lane++) {
-        if (!engine->ways->waits[place_of(engine, way, lane)].first ||
-            count_held(engine, way, lane) >= BRING_BELOW)
-            continue;
-        for (unsigned n = 0; n < BRING_MAX && bring_one(engine, place_of(engine, way, lane)); n++)
-            engine_wake(engine);
-    }
+    (void)bring_below(engine, way, BRING_BELOW);
+}
+
+/* Of a way of which nothing is held no message makes room for the next: others may have taken all
+ * that was brought. */
+usec_t ways_tick(Engine *engine, usec_t now)
+{
+    struct Ways *ways = engine->ways;
+    const RouteRules *rules = engine->config->rules;
+    bool any = false;
+
+    if (!ways || ways->n_parked == 0 || !engine_is_taking(engine))
+        return USEC_NEVER;
+    if (now < usec_add(ways->looked, LOOK_EVERY))
+        return usec_add(ways->looked, LOOK_EVERY);
+    ways->looked = now;
+    for (size_t way = 0; way < route_rules_ways(rules); way++)
+        if (split_usable(engine->relays, route_rules_way(rules, way)) != 0)
+            any |= bring_below(engine, way, 1);
+    return any ? usec_add(now, LOOK_EVERY) : USEC_NEVER;
 }
 
 usec_t ways_until(const Engine *engine, const Relay *held)

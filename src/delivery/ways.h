@@ -33,6 +33,10 @@ void ways_bring_full(Engine *engine, const HeldMessage *message);
 /* Has the source bring some of those that go the same way, if few are held. */
 void ways_bring(Engine *engine, size_t way);
 
+/* Has it bring some of each way that could be used and of which none is held, now and then. When it
+ * is to be asked again at the latest. */
+usec_t ways_tick(Engine *engine, usec_t now);
+
 /* When a message that waits for a relay that is away is looked at again (realtime). */
 usec_t ways_until(const Engine *engine, const Relay *held);
 

@@ -123,3 +123,24 @@ class Routes(DatabaseTest):
         self.assertNotIn("no daemon has a relay for it", self.outbox("show", message))
         let.set()
         self.wait_empty(60)
+
+    def test_what_others_have_taken_in_the_meantime(self):
+        """All that was brought when there was room goes to another: what is left is brought nevertheless."""
+        let = threading.Event()
+        self.addCleanup(let.set)
+        relay = self.odd(lambda talk, verb, argument: Slow("250 ok", event=let) if verb == "MAIL" else None)
+        self.put_many(1000)
+        other = self.one("SELECT outbox.daemon_begin('other', '1 hour')")
+        self.serve_beside(relay, connections=1)
+        wait_for(lambda: self.count("ready") == 0 and self.count("deferred") > 0,
+                 lambda: f"some that had no room{self.logs()}", 60)
+        self.sql("SET search_path = outbox; CREATE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                 f"IF (SELECT count(*) FROM outbox.leased WHERE daemon = {other}) >= 400 THEN RETURN new; END IF; "
+                 f"INSERT INTO outbox.leased (message, lane, daemon, attempts) VALUES (new.message, new.lane, {other}, 0); "
+                 "RETURN NULL; END $$; "
+                 "CREATE TRIGGER steal BEFORE INSERT ON ready FOR EACH ROW EXECUTE FUNCTION steal()")
+        let.set()
+        wait_for(lambda: len(relay.accepted) == 600,
+                 lambda: f"all but what another has, not {len(relay.accepted)}: {self.sql('SELECT * FROM outbox.figures()')}"
+                         f"{self.logs()}", 60)
+        self.assertEqual(self.count("leased"), 400)
