@@ -329,17 +329,12 @@ static int run_change(
     return status;
 }
 
-static bool can_retry(SpoolState state)
-{
-    return state == SPOOL_DEFERRED || state == SPOOL_FAILED;
-}
-
 int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change retry = {.done = "queued again",
         .would = "would be queued again",
         .change = STORE_RETRY,
-        .applies = can_retry,
+        .applies = store_can_retry,
         .takes_over = true,
         .tries = true,
         .held = "`outbox release` queues it again"};
@@ -347,25 +342,15 @@ int run_retry(const Tool *tool, const Command *command, int argc, char **argv)
     return run_change(tool, command, argc, argv, &retry);
 }
 
-static bool can_hold(SpoolState state)
-{
-    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED;
-}
-
 int run_hold(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change hold = {.done = "held",
         .would = "would be held",
         .change = STORE_HOLD,
-        .applies = can_hold,
+        .applies = store_can_hold,
         .takes_over = true};
 
     return run_change(tool, command, argc, argv, &hold);
-}
-
-static bool can_release(SpoolState state)
-{
-    return state == SPOOL_HELD;
 }
 
 int run_release(const Tool *tool, const Command *command, int argc, char **argv)
@@ -373,7 +358,7 @@ int run_release(const Tool *tool, const Command *command, int argc, char **argv)
     static const Change release = {.done = "queued again",
         .would = "would be queued again",
         .change = STORE_RELEASE,
-        .applies = can_release,
+        .applies = store_can_release,
         .tries = true};
 
     return run_change(tool, command, argc, argv, &release);
@@ -395,17 +380,12 @@ int run_adopt(const Tool *tool, const Command *command, int argc, char **argv)
     return run_change(tool, command, argc, argv, &adopt);
 }
 
-static bool can_delete(SpoolState state)
-{
-    return state != SPOOL_SENDING;
-}
-
 int run_delete(const Tool *tool, const Command *command, int argc, char **argv)
 {
     static const Change delete = {.done = "deleted",
         .would = "would be deleted",
         .change = STORE_DELETE,
-        .applies = can_delete,
+        .applies = store_can_delete,
         .takes_over = true,
         .asks = true};
 

@@ -88,6 +88,26 @@ void store_sort(Inspections *messages, StoreOrder order)
         qsort(messages->all, messages->n, sizeof(*messages->all), orders[order].compare);
 }
 
+bool store_can_retry(SpoolState state)
+{
+    return state == SPOOL_DEFERRED || state == SPOOL_FAILED;
+}
+
+bool store_can_hold(SpoolState state)
+{
+    return state == SPOOL_QUEUED || state == SPOOL_DEFERRED;
+}
+
+bool store_can_release(SpoolState state)
+{
+    return state == SPOOL_HELD;
+}
+
+bool store_can_delete(SpoolState state)
+{
+    return state != SPOOL_SENDING;
+}
+
 void store_figures_done(StoreFigures *figures)
 {
     for (size_t i = 0; i < MIN(figures->n_strangers, (size_t)STORE_STRANGERS_MAX); i++)

@@ -76,6 +76,12 @@ typedef enum StoreChange {
     STORE_ADOPT,
 } StoreChange;
 
+/* The states in which a message can be. */
+bool store_can_retry(SpoolState state);
+bool store_can_hold(SpoolState state);
+bool store_can_release(SpoolState state);
+bool store_can_delete(SpoolState state);
+
 /* One of those to be changed, and what became of it. */
 typedef struct StoreItem {
     ToolMessage message;

@@ -23,12 +23,21 @@ bool store_is_number(const char *id)
 
 static const struct {
     const char *action, *from, *done;
+    bool (*applies)(SpoolState state);
 } changes[] = {
-    [STORE_RETRY] = {"retry", "deferred or failed", "tried again"},
-    [STORE_HOLD] = {"hold", "queued or deferred", "held"},
-    [STORE_RELEASE] = {"release", "held", "released"},
-    [STORE_DELETE] = {"delete", "not being sent", "deleted"},
+    [STORE_RETRY] = {"retry", "deferred or failed", "tried again", store_can_retry},
+    [STORE_HOLD] = {"hold", "queued or deferred", "held", store_can_hold},
+    [STORE_RELEASE] = {"release", "held", "released", store_can_release},
+    [STORE_DELETE] = {"delete", "not being sent", "deleted", store_can_delete},
 };
+
+/* It was elsewhere at first, and came into such a state while the database looked. */
+static bool has_moved(StoreChange change, const char *result)
+{
+    SpoolState state;
+
+    return result && spool_state_parse(result, &state) == 0 && changes[change].applies(state);
+}
 
 static void judge(Store *store, StoreChange change, const char *result, StoreItem *item)
 {
@@ -45,6 +54,10 @@ static void judge(Store *store, StoreChange change, const char *result, StoreIte
             "%s is claimed by a daemon that has not given it back: it is just being sent, or that "
             "daemon does not reach the database; try again in a minute, when others may have it",
             id);
+    else if (has_moved(change, result))
+        item->result = failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
+            "%s goes from one state to the next all the time, and is %s now; try again", id,
+            result);
     else if (text_equal(result, "moving"))
         item->result = failure_set(f, -EBUSY, ERROR_WOULD_BLOCK,
             "%s is being moved to or from a queue directory: `outbox show %s` says which, and "
@@ -69,11 +82,13 @@ static const char *find_result(const DatabaseRows *rows, const char *id)
     return NULL;
 }
 
-/* What a daemon has claimed: that one is asked, to hold it or to delete it. */
-static bool is_asked_for(StoreChange change, const char *result)
+/* It is asked for once more: what moves, and what a daemon has claimed, which is asked to hold it
+ * or to delete it. */
+static bool is_to_come(StoreChange change, const char *result)
 {
-    return (change == STORE_HOLD || change == STORE_DELETE) &&
-           (text_equal(result, "sending") || text_equal(result, "claimed"));
+    return has_moved(change, result) ||
+           ((change == STORE_HOLD || change == STORE_DELETE) &&
+               (text_equal(result, "sending") || text_equal(result, "claimed")));
 }
 
 static int format_ids(const StoreItem *items, const bool *open, size_t n, Buffer *out)
@@ -110,7 +125,7 @@ static int change_open(Store *store, StoreChange change, const char *user, Store
             continue;
         failure_done(&items[i].failure);
         judge(store, change, result, &items[i]);
-        any |= open[i] = is_asked_for(change, result);
+        any |= open[i] = is_to_come(change, result);
     }
     return r < 0 ? r : any;
 }

@@ -182,3 +182,38 @@ class Wishes(DatabaseTest):
         self.assertRegex(answer.stderr.decode(),
                          f"^outbox: 9011: whether {claimed} is deleted now is not known: .*\n$")
         self.assertEqual((answer.returncode, self.places(claimed), self.places(others[0])), (75, ["leased"], []))
+
+    def change_while_it_moves(self, *command):
+        """Its daemon puts the message off while the database looks where it is: what the tool says then."""
+        daemon, (one,) = self.claim(1)
+        other = self.database.session()
+        self.addCleanup(other.abandon)
+        other.sql("BEGIN")
+        other.sql("INSERT INTO outbox.wish (message, daemon, action, until) "
+                  f"VALUES ({one}, {daemon}, 'hold', now() + interval '1 hour')")
+        told = []
+        asks = threading.Thread(target=lambda: told.append(
+            self.outbox(*(one if word == "ID" else word for word in command), status=None)))
+        asks.start()
+        wait_for(lambda: self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1",
+                 "somebody who waits for the other")
+        other.sql(f"DELETE FROM outbox.wish WHERE message = {one}")
+        other.sql(f"WITH put_off AS (DELETE FROM outbox.leased WHERE message = {one} RETURNING *) "
+                  "INSERT INTO outbox.deferred (message, lane, due, attempts) "
+                  "SELECT message, lane, now() + interval '1 hour', 1 FROM put_off")
+        other.sql("COMMIT")
+        other.close()
+        asks.join()
+        self.sql(f"SELECT outbox.daemon_end({daemon})")
+        return one, told[0]
+
+    def test_what_moves_while_the_database_looks(self):
+        """It is neither there nor here for once, and is looked for once more."""
+        self.configure(self.settings(self.odd()), spool={"database": self.conninfo()})
+        for command, done, place in ((("delete", "ID"), "{} deleted\n", []),
+                                     (("delete", "--all", "--yes"), "{} deleted\n1 message deleted\n", []),
+                                     (("hold", "ID"), "{} held\n", ["aside"])):
+            one, answer = self.change_while_it_moves(*command)
+            self.assertEqual((answer.returncode, answer.stdout.decode(), answer.stderr),
+                             (0, done.format(one), b""), command)
+            self.assertEqual(self.places(one), place)
