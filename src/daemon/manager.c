@@ -23,6 +23,7 @@
 #include "daemon/state.h"
 #include "daemon/status.h"
 #include "daemon/submit.h"
+#include "daemon/unserved.h"
 #include "delivery/limits.h"
 #include "queue/timer.h"
 #include "settings/load.h"
@@ -51,9 +52,10 @@ struct Manager {
     Limits limits;
     Queue *queue;
     Alarm *alarm;
-    Submit *submit; /* NULL: there is no submission socket */
-    Pickup *pickup; /* NULL: nothing is picked up yet, or any more */
-    Judge *judge;   /* of the configuration that was read last; NULL: it has been judged */
+    Submit *submit;     /* NULL: there is no submission socket */
+    Pickup *pickup;     /* NULL: nothing is picked up yet, or any more */
+    Unserved *unserved; /* NULL: there is no other place where mail may lie */
+    Judge *judge;       /* of the configuration that was read last; NULL: it has been judged */
     State state;
     Buffer state_text;
     bool stopping;
@@ -183,7 +185,7 @@ static void on_problem(void *user, const ProblemReport *report)
         state_note_problem(&manager->state, report->id, report->failure, clock_realtime());
 }
 
-static void on_pickup_problem(void *user, const char *directory, const Failure *failure)
+static void on_place_problem(void *user, const char *directory, const Failure *failure)
 {
     Manager *manager = user;
 
@@ -194,7 +196,16 @@ static void on_pickup_problem(void *user, const char *directory, const Failure *
     on_health(manager);
 }
 
-static const PickupHandlers pickup_handlers = {.problem = on_pickup_problem};
+static void on_unserved(void *user, const char *directory, const Failure *failure)
+{
+    Manager *manager = user;
+
+    if (failure)
+        event_problem(manager->log, &(ProblemReport){.failure = failure});
+    on_place_problem(manager, directory, failure);
+}
+
+static const PickupHandlers pickup_handlers = {.problem = on_place_problem};
 
 static const QueueHandlers queue_handlers = {
     .changed = on_changed,
@@ -489,6 +500,18 @@ static void open_pickup(Manager *manager)
     event_problem(manager->log, &(ProblemReport){.failure = &f});
 }
 
+static void look_for_unserved(Manager *manager)
+{
+    _cleanup_failure_ Failure f = {0};
+    int r = unserved_new(
+        manager->loop, manager->worker, manager->config, on_unserved, manager, &manager->unserved);
+
+    if (r >= 0)
+        return;
+    failure_set_errno(&f, r, "cannot look for mail in %s", manager->config->spool.directory);
+    event_problem(manager->log, &(ProblemReport){.failure = &f});
+}
+
 static int open_loop(Manager *manager)
 {
     int r;
@@ -552,6 +575,7 @@ int manager_run(Manager *manager)
     queue_warn(manager->queue);
     open_submission(manager);
     open_pickup(manager);
+    look_for_unserved(manager);
     compute_limits(manager);
     apply_limits(manager);
     say_state(manager);
@@ -567,6 +591,7 @@ void manager_free(Manager *manager)
         return;
     judge_free(manager->judge);
     submit_free(manager->submit);
+    unserved_free(manager->unserved);
     pickup_free(manager->pickup);
     alarm_free(TAKE_PTR(manager->alarm));
     queue_free(manager->queue);
