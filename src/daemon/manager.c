@@ -16,6 +16,7 @@
 #include "daemon/alarm.h"
 #include "daemon/events.h"
 #include "daemon/judge.h"
+#include "daemon/log_timer.h"
 #include "daemon/notify.h"
 #include "daemon/pickup.h"
 #include "daemon/place.h"
@@ -32,20 +33,16 @@
 #define REFRESH_DELAY (2 * USEC_PER_SEC)
 #define PROMPT_DELAY (10 * USEC_PER_MSEC)  /* what belongs together is said at once */
 #define PROMPT_PAUSE (250 * USEC_PER_MSEC) /* a relay may come and go all the time */
-#define LOG_RETRY_FIRST (USEC_PER_SEC / 10)
-#define LOG_RETRY_SOON (5 * USEC_PER_MSEC)
-#define LOG_RETRY_MAX (5 * USEC_PER_SEC)
-#define STOP_MARGIN (5 * USEC_PER_SEC) /* beyond stop_timeout, for putting the rest back */
+#define STOP_MARGIN (5 * USEC_PER_SEC)     /* beyond stop_timeout, for putting the rest back */
 
 struct Manager {
     sd_event *loop;
-    sd_event_source *refresh;   /* armed while the status line may be out of date */
-    sd_event_source *prompt;    /* armed while something is to be said soon */
-    usec_t prompted;            /* monotonic */
-    sd_event_source *log_retry; /* armed while entries wait for their reader */
-    usec_t log_retry_delay;
+    sd_event_source *refresh; /* armed while the status line may be out of date */
+    sd_event_source *prompt;  /* armed while something is to be said soon */
+    usec_t prompted;          /* monotonic */
     Notify *notify;
     Log *log;
+    LogTimer *log_timer;
     Config *config;
     const char *const *overrides;
     Worker *worker;
@@ -216,32 +213,6 @@ static const QueueHandlers queue_handlers = {
     .relay = on_relay,
     .problem = on_problem,
 };
-
-/* ---- The log ---- */
-
-static void on_log_behind(void *user)
-{
-    Manager *manager = user;
-
-    timer_arm(manager->log_retry, manager->log_retry_delay);
-}
-
-/* Soon, as long as the reader takes something; ever later, as long as it does not. */
-static int on_log_retry(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)
-{
-    Manager *manager = user;
-    int r = log_retry(manager->log);
-
-    if (r == 0) {
-        manager->log_retry_delay = LOG_RETRY_FIRST;
-        return 0;
-    }
-    manager->log_retry_delay =
-        r > 0 ? LOG_RETRY_SOON
-              : MIN(MAX(manager->log_retry_delay * 2, LOG_RETRY_FIRST), LOG_RETRY_MAX);
-    timer_arm(manager->log_retry, manager->log_retry_delay);
-    return 0;
-}
 
 /* ---- Open files ---- */
 
@@ -530,11 +501,7 @@ static int open_loop(Manager *manager)
     if (r >= 0)
         r = sd_event_source_set_time_accuracy(manager->prompt, PROMPT_DELAY);
     if (r >= 0)
-        r = timer_new(manager->loop, on_log_retry, manager, &manager->log_retry);
-    if (r >= 0)
-        r = sd_event_source_set_time_accuracy(manager->log_retry, LOG_RETRY_SOON);
-    if (r >= 0)
-        log_on_behind(manager->log, on_log_behind, manager);
+        r = log_timer_new(manager->loop, manager->log, &manager->log_timer);
     return r;
 }
 
@@ -549,7 +516,6 @@ int manager_new(Log *log, Config *config, const char *const *overrides, Manager 
     manager->config = config_ref(config);
     manager->overrides = overrides;
     state_init(&manager->state, clock_realtime());
-    manager->log_retry_delay = LOG_RETRY_FIRST;
     raise_file_limit();
     compute_limits(manager);
     r = open_loop(manager);
@@ -596,9 +562,8 @@ void manager_free(Manager *manager)
     alarm_free(TAKE_PTR(manager->alarm));
     queue_free(manager->queue);
     (void)worker_unref(manager->worker);
-    log_on_behind(manager->log, NULL, NULL);
+    log_timer_free(manager->log_timer);
     notify_free(manager->notify);
-    (void)sd_event_source_disable_unref(manager->log_retry);
     (void)sd_event_source_disable_unref(manager->prompt);
     (void)sd_event_source_disable_unref(manager->refresh);
     (void)sd_event_unref(manager->loop);
