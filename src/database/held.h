@@ -41,6 +41,7 @@ struct DatabaseMessage {
     Buffer end;                /* what is to be written of its end: see write() in schema-1.sql */
     usec_t due;                /* END_DEFERRED, or set aside: realtime */
     bool put_off;              /* set aside */
+    bool wanted;               /* it is, and is to be ready again */
     bool ends;                 /* it is settled, and that is to be written */
     bool goes;                 /* nothing of it stays then */
     bool writing;              /* it is being written */

@@ -81,12 +81,12 @@ DatabaseMessage *database_lanes_take(DatabaseSource *d)
     return NULL;
 }
 
-static size_t count_ready(const DatabaseSource *d, unsigned lane)
+size_t database_lanes_count_ready(const DatabaseSource *d, const ClaimsLane *lane)
 {
     size_t n = 0;
 
     for (const DatabaseMessage *m = d->ready.first; m; m = m->next)
-        n += m->base.lane == lane;
+        n += m->base.lane == lane->number;
     return n;
 }
 
@@ -98,7 +98,7 @@ size_t database_lanes_want(const DatabaseSource *d, const ClaimsLane *lane, size
         return 0;
     if (ahead >= AHEAD_ALL)
         return most;
-    have = count_ready(d, lane->number);
+    have = database_lanes_count_ready(d, lane);
     return MIN(most, ahead - MIN(ahead, have));
 }
 

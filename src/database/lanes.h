@@ -25,6 +25,9 @@ DatabaseMessage *database_lanes_take(DatabaseSource *database);
  * for one that is closed. */
 size_t database_lanes_want(const DatabaseSource *database, const ClaimsLane *lane, size_t most);
 
+/* Of those that are to be taken, how many are of that one, or have its settings. */
+size_t database_lanes_count_ready(const DatabaseSource *database, const ClaimsLane *lane);
+
 /* So many of any lane that is open may be claimed, where nothing is held; `closed`: the others, as
  * an array of the database, with its NUL. 0 or -ENOMEM. */
 int database_lanes_want_any(const DatabaseSource *database, size_t *most, Buffer *closed);

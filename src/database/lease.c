@@ -147,6 +147,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     d->share = (Share){.count = 1};
+    d->offered = 0; /* what one that is gone has declined */
     come_alive(d);
     database_take_kept(d);
     database_renew(d); /* which says how many others there are */
@@ -343,8 +344,10 @@ static void on_offered(void *user, const DatabaseResult *rows, _unused_ const Fa
 {
     DatabaseSource *d = user;
 
-    if (!rows || database_result_count(rows) != 1)
+    if (!rows || database_result_count(rows) != 1) {
+        d->offered = 0;
         return;
+    }
     if (database_result_integer(rows, 0, 0) > 0) {
         d->offered = 0;
         d->offer_again = true;
@@ -420,7 +423,7 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_learn_lanes(d);
     if (now >= d->ripened + RIPEN_EVERY || clock_realtime() >= d->next_due)
         database_ripen(d);
-    if (d->share.count > 1 && now >= d->offered + d->offer_pause)
+    if ((d->share.count > 1 || d->offered == 0) && now >= d->offered + d->offer_pause)
         look_at_declined(d, now);
     if (d->strays && d->claims.n_asking == 0)
         database_keep_what_is_known(d);
@@ -434,8 +437,9 @@ static int on_tick(sd_event_source *source, _unused_ usec_t when, void *user)
         database_take_kept(d);
     database_write_kept(d);
     database_write_now(d);
+    database_bring_wanted(d);
     database_read_on(d);
-    database_claim(d);
+    database_claim_of_each(d);
     return 0;
 }
 

@@ -404,39 +404,69 @@ static int claim_lane(DatabaseSource *d, size_t at, size_t most)
     return r;
 }
 
-/* Whether there was room for some, and nothing under way. */
-static bool claim(DatabaseSource *d)
+static bool may_claim(const DatabaseSource *d)
+{
+    return d->alive && database_holds(d) && d->claims.n_asking == 0 && !d->stopping &&
+           !d->rest.resting && d->loading.n + d->ready.n < IN_MEMORY_MAX &&
+           !(d->passing && !database_lanes_have_more(d));
+}
+
+/* There is enough to send for a while. */
+static bool is_full(const DatabaseSource *d)
+{
+    return database_lanes_have(d) > d->rest.ahead / 2;
+}
+
+/* Of each of them a few, where that is full and there is none of it in memory. */
+static size_t want_first(const DatabaseSource *d, const ClaimsLane *lane, uint32_t asked)
+{
+    bool any = asked >> lane->number & 1 || database_lanes_count_ready(d, lane) > 0;
+
+    return any ? 0 : database_lanes_want(d, lane, AHEAD_FEW);
+}
+
+static void claim(DatabaseSource *d)
 {
     Claims *claims = &d->claims;
-    size_t have = database_lanes_have(d), all = d->loading.n + d->ready.n, room;
+    bool full = is_full(d);
+    size_t room = full ? 0 : (d->rest.ahead - database_lanes_have(d)) / database_count_busy(d);
+    uint32_t asked = 0; /* by their numbers */
 
-    if (!d->alive || !database_holds(d) || claims->n_asking > 0 || d->stopping || d->rest.resting ||
-        have > d->rest.ahead / 2 || all >= IN_MEMORY_MAX ||
-        (d->passing && !database_lanes_have_more(d)))
-        return false;
-    room = (d->rest.ahead - have) / database_count_busy(d);
     for (size_t i = 0; i < claims->n; i++) {
-        size_t at = (claims->turn + i) % claims->n,
-               most = database_is_quiet(d, &claims->lanes[at])
-                          ? 0
-                          : database_lanes_want(d, &claims->lanes[at], MAX(room, 1u));
+        size_t at = (claims->turn + i) % claims->n, most;
+        const ClaimsLane *lane = &claims->lanes[at];
 
-        if (most > 0)
-            claims->n_asking += claim_lane(d, at, most) >= 0;
+        if (database_is_quiet(d, lane))
+            continue;
+        most = full ? want_first(d, lane, asked) : database_lanes_want(d, lane, MAX(room, 1u));
+        if (most == 0)
+            continue;
+        claims->n_asking += claim_lane(d, at, most) >= 0;
+        asked |= (uint32_t)1 << lane->number;
     }
     claims->turn++;
-    return true;
 }
 
 void database_claim(DatabaseSource *d)
 {
-    if (claim(d))
-        database_look_into_quiet(d);
+    if (!may_claim(d) || is_full(d))
+        return;
+    claim(d);
+    database_look_into_quiet(d);
 }
 
 void database_claim_found(DatabaseSource *d)
 {
-    (void)claim(d);
+    if (may_claim(d))
+        claim(d);
+}
+
+void database_claim_of_each(DatabaseSource *d)
+{
+    if (!may_claim(d) || (is_full(d) && !d->lanes.settings))
+        return;
+    claim(d);
+    database_look_into_quiet(d);
 }
 
 void database_look_again(DatabaseSource *d)

@@ -12,7 +12,11 @@ void database_claim(DatabaseSource *database);
  * and no claim takes that. */
 void database_claim_found(DatabaseSource *database);
 
-/* The same where something has become ready. */
+/* The same, and where there is no room for more a few of each lane of which there is none: what is
+ * urgent does not wait until most of what is not has been sent. For a tick, and no oftener. */
+void database_claim_of_each(DatabaseSource *database);
+
+/* The same as database_claim() where something has become ready. */
 void database_look_again(DatabaseSource *database);
 
 /* All that was asked for has been answered. */

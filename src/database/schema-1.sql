@@ -102,6 +102,7 @@ CREATE TABLE deferred (
 CREATE INDEX deferred_due ON deferred (due);
 CREATE INDEX deferred_waits ON deferred (message) WHERE attempts > 0 OR declined IS NOT NULL;
 CREATE INDEX deferred_declined ON deferred (message) WHERE declined <> '{}';
+CREATE INDEX deferred_turn ON deferred (message) WHERE declined = '{}';
 
 -- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
 -- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
@@ -477,6 +478,14 @@ BEGIN
     known := known AND NOT had_ended;
 END $$;
 
+-- What waited for its turn at a daemon that is gone nobody else would ask for. Whose it was is not known: what is another's is
+-- ready a little early.
+CREATE FUNCTION end_turns() RETURNS void LANGUAGE sql AS $$
+    WITH waiting AS (SELECT message FROM deferred WHERE declined = '{}' ORDER BY message FOR UPDATE SKIP LOCKED),
+    gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM waiting)) RETURNING *)
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone
+$$;
+
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
 -- just ending a message of theirs has its row locked, and keeps it. Pieces that are nobody's are forgotten, too.
 CREATE FUNCTION reap() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -497,6 +506,7 @@ BEGIN
         moved := moved + n;
         UPDATE watch SET until = '-infinity' WHERE watch.daemon = late.id;
         DELETE FROM daemon WHERE id = late.id;
+        PERFORM end_turns();
     END LOOP;
     DELETE FROM wish WHERE until < clock_timestamp() - interval '1 minute';
     -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
@@ -517,6 +527,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM left_over;
     UPDATE watch SET until = '-infinity' WHERE watch.daemon = daemon_end.daemon;
     DELETE FROM daemon WHERE id = daemon_end.daemon;
+    SELECT end_turns();
 $$;
 
 -- Those of a table that may have waited longest, and since when, from a message on. Ids are in the order of time, but for what
@@ -868,16 +879,17 @@ BEGIN
     RETURN QUERY SELECT * FROM unnest(answers);
 END $$;
 
--- Messages that wait for a time are ready at once, as when the relay that they waited for is there again.
+-- Messages that were put off are ready at once, as when the relay that they waited for is there again. Those that were tried
+-- since wait for their time.
 CREATE FUNCTION bring(messages bigint[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-    WITH found AS (DELETE FROM deferred WHERE message = ANY (bring.messages) RETURNING *)
+    WITH found AS (DELETE FROM deferred WHERE message = ANY (bring.messages) AND declined IS NOT NULL RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
 $$;
 
 -- What other daemons have declined is ready, for this one to claim: how many. A thousand are looked at, behind `after`, and
--- `next` is where to go on, from 0 at the end. Each daemon is offered each message once until that is due, so it is to ask
--- for no more than it claims, and for none of those lanes in which it may send nothing (`closed`).
+-- `next` is where to go on, from 0 at the end. Whoever claims one and cannot send it either declines it then, so a daemon is
+-- to ask for no more than it claims, and for none of those lanes in which it may send nothing (`closed`).
 CREATE FUNCTION offer(daemon bigint, after bigint, most int, closed text[], OUT offered bigint, OUT next bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
@@ -892,7 +904,7 @@ BEGIN
             AND declined <> '{}' FOR UPDATE SKIP LOCKED
     ), gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM free)) RETURNING *), put AS (
         INSERT INTO ready (lane, message, attempts, first_attempt, declined)
-            SELECT lane, message, attempts, first_attempt, declined || offer.daemon FROM gone RETURNING message
+            SELECT lane, message, attempts, first_attempt, declined FROM gone RETURNING message
     )
     SELECT (SELECT count(*) FROM put), CASE count(*) WHEN 1000 THEN max(message) ELSE 0 END INTO offered, next FROM seen;
 END $$;

@@ -62,11 +62,9 @@ static int on_turn(_unused_ sd_event_source *source, void *user)
     return 0;
 }
 
-static void bring_wanted(DatabaseSource *d);
-
 static int on_claim(_unused_ sd_event_source *source, void *user)
 {
-    bring_wanted(user);
+    database_bring_wanted(user);
     database_lanes_look(user);
     if (database_lanes_have_more(user))
         database_claim(user);
@@ -126,34 +124,60 @@ static void figures(const Source *base, SourceFigures *ret)
     };
 }
 
-static void on_ready(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+/* The engine has forgotten them: they are asked for until there is an answer. */
+static void want_again(DatabaseSource *d)
 {
-    if (rows)
-        database_claim(user);
+    buffer_truncate(&d->bringing, buffer_size(&d->bringing) - 2); /* "}" and its NUL */
+    if (buffer_size(&d->wanted) > 0 && (buffer_append(&d->bringing, ",", 1) < 0 ||
+                                           buffer_append(&d->bringing, buffer_data(&d->wanted) + 1,
+                                               buffer_size(&d->wanted) - 1) < 0))
+        return; /* those sleep on */
+    buffer_clear(&d->wanted);
+    SWAP(d->wanted, d->bringing);
 }
 
-/* All that one turn of the loop has asked for. What cannot be asked for sleeps on. */
-static void bring_wanted(DatabaseSource *d)
+static void on_brought(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
+{
+    DatabaseSource *d = user;
+
+    if (!rows) {
+        want_again(d);
+        return;
+    }
+    buffer_clear(&d->bringing);
+    database_bring_wanted(d);
+    database_claim(d);
+}
+
+/* All that was asked for since the last answer. */
+void database_bring_wanted(DatabaseSource *d)
 {
     const char *values[1];
 
-    if (buffer_size(&d->wanted) > 0 && d->alive && buffer_append(&d->wanted, "}", 2) >= 0) {
-        values[0] = buffer_data(&d->wanted);
-        (void)database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_ready, d);
-    }
-    buffer_clear(&d->wanted);
+    if (buffer_size(&d->wanted) == 0 || buffer_size(&d->bringing) > 0 || !d->alive ||
+        buffer_append(&d->wanted, "}", 2) < 0)
+        return;
+    SWAP(d->wanted, d->bringing);
+    values[0] = buffer_data(&d->bringing);
+    if (database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_brought, d) < 0)
+        want_again(d);
+}
+
+void database_want(DatabaseSource *d, const char *id)
+{
+    size_t before = buffer_size(&d->wanted);
+
+    if (database_append_id(&d->wanted, id) < 0)
+        buffer_truncate(&d->wanted, before);
+    (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
 }
 
 static void bring(Source *base, const char *id, _unused_ bool deferred)
 {
     DatabaseSource *d = database_source_from(base);
-    size_t before = buffer_size(&d->wanted);
 
-    if (database_write_returned(d, id))
-        return;
-    if (database_append_id(&d->wanted, id) < 0)
-        buffer_truncate(&d->wanted, before);
-    (void)sd_event_source_set_enabled(d->claim, SD_EVENT_ONESHOT);
+    if (!database_write_returned(d, id))
+        database_want(d, id);
 }
 
 static void flush_some(DatabaseSource *d);
@@ -352,6 +376,7 @@ void database_source_free(DatabaseSource *d)
     claims_done(&d->claims);
     buffer_done(&d->figures);
     buffer_done(&d->wanted);
+    buffer_done(&d->bringing);
     database_kept_done(d);
     (void)sender_rules_unref(d->senders);
     notices_done(&d->notices);

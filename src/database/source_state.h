@@ -95,6 +95,7 @@ struct DatabaseSource {
     char *lost_for;         /* why nothing is taken, as it was told last; NULL: it is */
     Buffer figures;         /* JSON, of the daemon */
     Buffer wanted;          /* "{4711,4712": put off, and to be ready again */
+    Buffer bringing;        /* "{17,18}": those of them that are asked for */
     DatabaseOldest oldest;
     bool asking_oldest;
     usec_t away; /* monotonic: it cannot be used since then; 0: it can */
@@ -141,6 +142,12 @@ bool database_list_remove(DatabaseList *list, const DatabaseMessage *message);
 
 /* Has the engine take() from the loop, once. */
 void database_wake(DatabaseSource *database);
+
+/* That message, which was put off, is to be ready again. */
+void database_want(DatabaseSource *database, const char *id);
+
+/* Asks for those that are, if the database is there. */
+void database_bring_wanted(DatabaseSource *database);
 
 /* Everything that was tried and waits for a time is ready, when the database is there. */
 void database_flush(DatabaseSource *database);

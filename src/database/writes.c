@@ -45,6 +45,8 @@ static void finish(DatabaseSource *d, DatabaseMessage *m, int result, const Fail
         database_tell(d, FOUND_DEFECT, m, &m->defect);
     if (result == 0 && m->due > 0)
         database_note_due(d, m->due);
+    if (m->wanted)
+        database_want(d, m->id);
     if (!m->orphan && d->base.handlers)
         d->base.handlers->ended(d->base.user, &m->base, result, f);
     database_message_free(m);
@@ -249,8 +251,10 @@ void database_write_later(DatabaseSource *d, DatabaseMessage *m)
 bool database_write_returned(DatabaseSource *d, const char *id)
 {
     for (DatabaseMessage *m = d->ending.first; m; m = m->next)
-        if (m->ends && m->put_off && !m->writing && strcmp(m->id, id) == 0)
-            return database_message_return(m) >= 0;
+        if (m->ends && m->put_off && strcmp(m->id, id) == 0) {
+            m->wanted = m->writing;
+            return m->wanted || database_message_return(m) >= 0;
+        }
     return false;
 }
 

@@ -300,7 +300,6 @@ static void wait_in_source(Engine *engine, HeldMessage *message)
             engine_trouble(engine, r);
         return;
     }
-    ways_bring_full(engine, message);
     if (held)
         tell_waits(engine, message, held);
     give_back_until(engine, message, true, held ? ways_until(engine, held) : 0);

@@ -430,3 +430,17 @@ size_t plan_room(const PlanView *view, size_t relay, usec_t now)
     wanted = demand_of(view, relay, now) + count_openable(view, relay, view->openable, now);
     return r->restrained ? MIN(wanted, r->room) : wanted;
 }
+
+usec_t plan_room_from(const PlanView *view, size_t relay, usec_t now)
+{
+    const PlanRelay *r = &view->relays[relay];
+    usec_t from = 0;
+
+    if (view->stopping)
+        return USEC_NEVER;
+    if (r->state == RELAY_STATE_HELD)
+        from = r->until;
+    if (r->restrained && r->room == 0)
+        from = MAX(from, r->room_from);
+    return from > now ? from : USEC_NEVER;
+}

@@ -109,3 +109,7 @@ size_t plan_demand(const PlanView *view, usec_t now);
 
 /* The same with that relay alone. */
 size_t plan_room(const PlanView *view, size_t relay, usec_t now);
+
+/* When there is some at a relay that takes none now, for a hold or what it may take in a time;
+ * USEC_NEVER where that is not known. */
+usec_t plan_room_from(const PlanView *view, size_t relay, usec_t now);

@@ -172,7 +172,7 @@ void engine_pump(Engine *engine)
     report_silent(engine, &view, now);
     next = MIN(next, restrain_tick(engine, &view, now));
     next = MIN(next, lanes_tick(engine, now));
-    next = MIN(next, ways_tick(engine, now));
+    next = MIN(next, ways_tick(engine, &view, now));
     act(engine, actions, n);
     engine_give_up_waiting(engine);
     if (engine->stuck)

@@ -78,12 +78,14 @@ static bool goes_on_without(Link *link, HeldMessage *message)
     return true;
 }
 
-/* Settings may let it go earlier, which nobody is told of: it is asked for again by then. */
+/* Settings, or another relay, may let it go earlier, which nobody is told of: it is asked for again
+ * by then. */
 #define REFUSED_PAUSE_MAX (5 * USEC_PER_MINUTE)
+#define REFUSED_PAUSE_MAX_OF_SEVERAL USEC_PER_MINUTE
 
-static usec_t ask_again(const Engine *engine, usec_t when, usec_t now)
+static usec_t ask_again(const Engine *engine, usec_t when, usec_t pause, usec_t now)
 {
-    return engine_to_real(engine, MIN(when, usec_add(now, REFUSED_PAUSE_MAX)));
+    return engine_to_real(engine, MIN(when, usec_add(now, pause)));
 }
 
 bool restrain_admits(Link *link, HeldMessage *message)
@@ -100,7 +102,7 @@ bool restrain_admits(Link *link, HeldMessage *message)
     transactions = transactions_of(link, n);
     when = lanes_when(engine, message->lane, transactions, n, text);
     if (when > now) {
-        engine_put_aside(engine, message, ask_again(engine, when, now), text);
+        engine_put_aside(engine, message, ask_again(engine, when, REFUSED_PAUSE_MAX, now), text);
         return false;
     }
     if (restraint)
@@ -112,9 +114,10 @@ bool restrain_admits(Link *link, HeldMessage *message)
         return false;
     snprintf(whose, sizeof(whose), "relay %.100s", link->relay->config->name);
     restraint_refuse(whose, transactions, n, text);
-    /* Where there is another relay it is asked for again, for that one may take it earlier. */
-    engine_put_aside(
-        engine, message, engine->relays->n_relays > 1 ? 0 : ask_again(engine, when, now), text);
+    engine_put_aside(engine, message,
+        ask_again(engine, when,
+            engine->relays->n_relays > 1 ? REFUSED_PAUSE_MAX_OF_SEVERAL : REFUSED_PAUSE_MAX, now),
+        text);
     return false;
 }
 

@@ -8,6 +8,7 @@
 #include "delivery/active.h"
 #include "delivery/content.h"
 #include "delivery/split.h"
+#include "delivery/ways.h"
 #include "smtp/command.h"
 
 /* ---- what is missing ---- */
@@ -156,7 +157,7 @@ static int put_aside(Engine *engine, HeldMessage *m, const Relay *held, const Ro
             "it waits for relay %s, which is on hold and may take it; it cannot go to one %s",
             held->config->name, lack->text) < 0)
         return -ENOMEM;
-    engine_put_aside(engine, m, 0, why);
+    engine_put_aside(engine, m, ways_until(engine, held), why);
     return 1;
 }
 

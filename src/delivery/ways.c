@@ -7,9 +7,10 @@
 
 #include "delivery/active.h"
 #include "delivery/split.h"
+#include "delivery/view.h"
 
-#define PARKED_MAX 8192 /* of all ways: others sleep, and come up by themselves */
-#define BRING_BELOW 8   /* held of a way: more are wanted */
+#define PARKED_MAX 65536 /* of all ways: others sleep, and come up by themselves */
+#define BRING_BELOW 8    /* held of a way: more are wanted */
 #define BRING_MAX 16
 #define LOOK_EVERY (USEC_PER_SEC / 10)
 #define TOLD_MAX 1024
@@ -169,14 +170,13 @@ bool ways_park(Engine *engine, const HeldMessage *m, bool full)
     return true;
 }
 
-void ways_bring_full(Engine *engine, const HeldMessage *m)
+/* Those that had no room are to wait for a relay, and another process may have one. */
+static void bring_full(Engine *engine, size_t place)
 {
-    const RouteWay *way = route_rules_way(engine->config->rules, split_way_number(m));
-    size_t place = place_of(engine, split_way_number(m), m->lane);
     struct WayWaits *waits = &engine->ways->waits[place];
     Parked **at = &waits->first;
 
-    if (waits->n_full == 0 || split_usable(engine->relays, way) != 0)
+    if (waits->n_full == 0)
         return;
     forget_awake(engine, place);
     while (*at)
@@ -210,31 +210,55 @@ void ways_bring(Engine *engine, size_t way)
     (void)bring_below(engine, way, BRING_BELOW);
 }
 
+static bool is_usable(const Engine *engine, size_t way)
+{
+    return split_usable(engine->relays, route_rules_way(engine->config->rules, way)) != 0;
+}
+
+static void bring_full_of(Engine *engine, size_t way)
+{
+    for (unsigned lane = 0; lane < engine->ways->n_lanes; lane++)
+        bring_full(engine, place_of(engine, way, lane));
+}
+
 /* Of a way of which nothing is held no message makes room for the next: others may have taken all
- * that was brought. */
-usec_t ways_tick(Engine *engine, usec_t now)
+ * that was brought. Nor does any say that there is no relay for the others. */
+static usec_t look_at_parked(Engine *engine, usec_t now)
 {
     struct Ways *ways = engine->ways;
-    const RouteRules *rules = engine->config->rules;
     bool any = false;
 
-    if (!ways || ways->n_parked == 0 || !engine_is_taking(engine))
+    if (ways->n_parked == 0 || !engine_is_taking(engine))
         return USEC_NEVER;
     if (now < usec_add(ways->looked, LOOK_EVERY))
         return usec_add(ways->looked, LOOK_EVERY);
     ways->looked = now;
-    for (size_t way = 0; way < route_rules_ways(rules); way++)
-        if (split_usable(engine->relays, route_rules_way(rules, way)) != 0)
+    for (size_t way = 0; way < ways->n_waits / ways->n_lanes; way++)
+        if (is_usable(engine, way))
             any |= bring_below(engine, way, 1);
+        else
+            bring_full_of(engine, way);
     return any ? usec_add(now, LOOK_EVERY) : USEC_NEVER;
+}
+
+usec_t ways_tick(Engine *engine, const PlanView *view, usec_t now)
+{
+    usec_t next = USEC_NEVER;
+
+    if (!engine->ways)
+        return next;
+    if (view_waiting(engine) > 0) /* the plan knows of none that is not held */
+        for (size_t i = 0; i < view->n_relays; i++)
+            next = MIN(next, plan_room_from(view, i, now));
+    return MIN(next, look_at_parked(engine, now));
 }
 
 usec_t ways_until(const Engine *engine, const Relay *held)
 {
-    usec_t latest = usec_add(engine_now_real(engine), WAYS_PAUSE);
-    usec_t until = engine_to_real(engine, split_away_until(held));
+    const usec_t now = engine_now(engine);
+    usec_t until = MAX(split_away_until(held), usec_add(now, USEC_PER_SEC));
 
-    return MIN(until, latest);
+    return engine_to_real(engine, MIN(until, usec_add(now, WAYS_PAUSE)));
 }
 
 bool ways_tells(Engine *engine, const char *id)

@@ -26,16 +26,14 @@ bool ways_has_room(const Engine *engine, const HeldMessage *message);
  * it sleeps at most. False: there are too many. */
 bool ways_park(Engine *engine, const HeldMessage *message, bool full);
 
-/* Where no relay of this one's way can be used, what goes that way and was given back for want of
- * room is asked for: it is to wait for the relay, and another process may have one. */
-void ways_bring_full(Engine *engine, const HeldMessage *message);
-
 /* Has the source bring some of those that go the same way, if few are held. */
 void ways_bring(Engine *engine, size_t way);
 
-/* Has it bring some of each way that could be used and of which none is held, now and then. When it
- * is to be asked again at the latest. */
-usec_t ways_tick(Engine *engine, usec_t now);
+/* Has it bring some of each way that could be used and of which none is held, now and then; and of
+ * each that cannot be used those that were given back for want of room, which are to wait for the
+ * relay, for another process may have one. When it is to be called again at the latest, also for a
+ * relay that may take some then of what waits in the source. */
+usec_t ways_tick(Engine *engine, const PlanView *view, usec_t now);
 
 /* When a message that waits for a relay that is away is looked at again (realtime). */
 usec_t ways_until(const Engine *engine, const Relay *held);

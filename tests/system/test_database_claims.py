@@ -349,16 +349,17 @@ class Leases(SchemaTest):
         self.assertEqual(self.renew(second), ["t", "1", "3", "t"])
         self.assertEqual(self.renew(third), ["t", "2", "3", "t"])
 
-    def test_each_is_offered_what_others_decline_once(self):
-        """Whoever claims it then; and when it is due all have it to send again."""
+    def test_each_is_offered_what_others_decline(self):
+        """Until it has declined it itself, also where the other was quicker; and when it is due all have it again."""
         message = int(self.put())
         first, second = self.daemon(), self.daemon()
-        for daemon, offered in ((second, "1"), (second, "0"), (first, "0")):
-            if self.claim(first)[0]:
-                self.sql(f"SELECT outbox.settle({first}, {message}, 'deferred', due => now() + interval '1h', "
-                         "declined => true)")
-            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({daemon}, 0, 9, '{{}}')"), offered)
-        self.assertEqual(self.one("SELECT declined FROM outbox.deferred"), f"{{{second},{first}}}")
+        for claims, offered in ((first, "1"), (first, "1"), (second, "0")):
+            self.assertEqual(self.claim(claims)[0], [message])
+            self.sql(f"SELECT outbox.settle({claims}, {message}, 'deferred', due => now() + interval '1h', "
+                     "declined => true)")
+            self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({second}, 0, 9, '{{}}')"), offered)
+        self.assertEqual(self.one(f"SELECT offered FROM outbox.offer({first}, 0, 9, '{{}}')"), "0")
+        self.assertEqual(self.one("SELECT declined FROM outbox.deferred"), f"{{{first},{second}}}")
         self.sql("UPDATE outbox.deferred SET due = now() - interval '1s'; SELECT outbox.ripen('-infinity', 9)")
         self.assertEqual(self.one("SELECT declined IS NULL FROM outbox.ready"), "t")
 

@@ -3,43 +3,12 @@
 import json
 import threading
 
-from database_case import DatabaseTest
 from odd_relay import Slow
-from process import free_port, wait_for
+from process import wait_for
+from routed_case import RoutedTest
 
-HOLD = {"hold_first": "1h", "hold_max": "1h"}
 
-
-class Routes(DatabaseTest):
-    def configure(self, *relays, **settings):
-        path = super().configure(*relays, **settings)
-        with path.open("a", encoding="utf-8") as file:
-            file.write('routes = ( { recipient = "*"; relays = ["odd"]; } );\n')
-        return path
-
-    def put_many(self, count):
-        self.sql("SELECT outbox.queue('shop@lab.test', ARRAY['n' || n || '@lab.test'], E'Subject: x\\n\\ny\\n') "
-                 f"FROM generate_series(1, {count}) n")
-
-    def wait_declined(self, count):
-        wait_for(lambda: self.count("deferred WHERE declined IS NOT NULL") == count,
-                 lambda: f"{count} that were declined: {self.sql('SELECT * FROM outbox.deferred')}{self.logs()}")
-
-    def waits(self, name):
-        """What list says that his message waits for."""
-        messages = json.loads(self.outbox("list", "--json"))
-        return next(message["waits"] for message in messages if message["recipients"] == [f"{name}@lab.test"])
-
-    def serve_without_relay(self):
-        """Its relay, behind a default one, is on hold from the first message on."""
-        self.start(self.lab.relay(free_port(), name="odd", **HOLD), self.lab.relay(free_port(), name="other"),
-                   spool={"database": self.conninfo()})
-
-    def serve_beside(self, relay, **settings):
-        self.configure(self.settings(relay, **settings), self.lab.relay(free_port(), name="other"),
-                       spool={"database": self.conninfo()})
-        return self.start_again()
-
+class Routes(RoutedTest):
     def test_what_one_declines_another_sends(self):
         """Long before the relay of the first is tried again, whatever that goes on to claim."""
         relay = self.odd()
@@ -136,11 +105,12 @@ class Routes(DatabaseTest):
                  lambda: f"some that had no room{self.logs()}", 60)
         self.sql("SET search_path = outbox; CREATE FUNCTION steal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
                  f"IF (SELECT count(*) FROM outbox.leased WHERE daemon = {other}) >= 400 THEN RETURN new; END IF; "
-                 f"INSERT INTO outbox.leased (message, lane, daemon, attempts) VALUES (new.message, new.lane, {other}, 0); "
+                 "INSERT INTO outbox.leased (message, lane, daemon, attempts) "
+                 f"VALUES (new.message, new.lane, {other}, 0); "
                  "RETURN NULL; END $$; "
                  "CREATE TRIGGER steal BEFORE INSERT ON ready FOR EACH ROW EXECUTE FUNCTION steal()")
         let.set()
         wait_for(lambda: len(relay.accepted) == 600,
-                 lambda: f"all but what another has, not {len(relay.accepted)}: {self.sql('SELECT * FROM outbox.figures()')}"
-                         f"{self.logs()}", 60)
+                 lambda: f"all but what another has, not {len(relay.accepted)}: "
+                         f"{self.sql('SELECT * FROM outbox.figures()')}{self.logs()}", 60)
         self.assertEqual(self.count("leased"), 400)

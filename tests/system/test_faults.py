@@ -316,10 +316,10 @@ class Steady(FaultTest):
         """Messages and records; a temporary file that could not be removed goes a day later."""
         return [name for name in self.queue.names() if not name.startswith(".tmp-")]
 
-    def go_on(self, seconds):
+    def go_on(self, seconds, before):
         """Until nothing is left; the operator asks for what does not come, and starts what has ended. What
-        was said, and whether it had ended."""
-        before, died, said = len(self.daemon.output()), False, ""
+        was said since `before`, and whether it had ended."""
+        died, said = False, ""
         begin, patience = time.monotonic(), Patience(seconds, beat=0.005)
         asked = begin + 0.4
         while self.left() and not patience.is_over():
@@ -337,11 +337,11 @@ class Steady(FaultTest):
 
     def send_one(self):
         """Two messages, one of them to two recipients."""
-        number = next(self.numbers)
+        number, before = next(self.numbers), len(self.daemon.output())
         one, two = f"one-{number}@lab.test", (f"a-{number}@lab.test", f"b-{number}@lab.test")
         self.queue.drop(f"one-{number}", message(to=[one]))
         self.queue.drop(f"two-{number}", message(to=two))
-        said, died = self.go_on(60)
+        said, died = self.go_on(60, before)
         self.assertEqual(self.left(), [], said)
         for recipient in (one, *two):
             wait_for(lambda recipient=recipient: self.relay.copies(recipient) > 0, f"{recipient}: {said}", 3)

@@ -177,7 +177,7 @@ class Daemon(JudgingTest):
         self.wait_log(daemon, "new configuration taken")
         self.queue.drop("n", message(to=[ann]))
         self.queue.wait_gone("n")
-        self.assertIn("by other", daemon.output())
+        self.wait_log(daemon, "by other")
         self.assertEqual(daemon.terminate(), 0)
 
     def test_start(self):
