@@ -496,6 +496,29 @@ START_TEST(a_relay_that_may_take_no_more_for_long_does_not_keep_the_mail)
 }
 END_TEST
 
+START_TEST(when_a_relay_that_takes_none_takes_some_is_known)
+{
+    Table t = {0};
+
+    add_relay(&t, RELAY_STATE_HELD, 1, NOW + 5);
+    add_relay(&t, RELAY_STATE_WORKS, 1, USEC_NEVER);
+    t.view.relays = t.relays;
+    ck_assert_uint_eq(plan_room_from(&t.view, 0, NOW), NOW + 5);
+    ck_assert_uint_eq(plan_room_from(&t.view, 0, NOW + 5), USEC_NEVER);
+    ck_assert_uint_eq(plan_room_from(&t.view, 1, NOW), USEC_NEVER);
+    for (unsigned i = 0; i < 2; i++) {
+        t.relays[i].restrained = true;
+        t.relays[i].room_from = NOW + 9;
+    }
+    ck_assert_uint_eq(plan_room_from(&t.view, 0, NOW), NOW + 9);
+    ck_assert_uint_eq(plan_room_from(&t.view, 1, NOW), NOW + 9);
+    t.relays[1].room = 1;
+    ck_assert_uint_eq(plan_room_from(&t.view, 1, NOW), USEC_NEVER);
+    t.view.stopping = true;
+    ck_assert_uint_eq(plan_room_from(&t.view, 0, NOW), USEC_NEVER);
+}
+END_TEST
+
 START_TEST(a_relay_gets_as_many_as_it_may_take)
 {
     Table t = restrained(2, NOW, 5);
@@ -527,6 +550,7 @@ static Suite *make_suite(void)
     tcase_add_test(tcase, a_relay_that_is_busy_keeps_the_mail);
     tcase_add_test(tcase, a_relay_that_may_take_no_more_for_long_does_not_keep_the_mail);
     tcase_add_test(tcase, a_relay_gets_as_many_as_it_may_take);
+    tcase_add_test(tcase, when_a_relay_that_takes_none_takes_some_is_known);
     tcase_add_test(tcase, a_relay_that_is_silent_does_not_keep_the_mail);
     tcase_add_test(tcase, what_is_being_opened_to_a_silent_relay_is_no_room);
     tcase_add_test(tcase, a_relay_with_a_connection_that_is_of_use_is_not_silent);
