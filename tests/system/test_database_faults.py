@@ -287,6 +287,9 @@ class FailedOver(DatabaseTest):
         super().setUp()
         self.standby = self.database.standby(self.directory / "standby")
         self.addCleanup(self.standby.stop)
+        self.standby.sql_alone("ALTER SYSTEM SET primary_conninfo = ''")  # from when it is told to look
+        self.looking = self.database.session()
+        self.addCleanup(self.looking.abandon)
 
     def both(self):
         servers = (self.database, self.standby)
@@ -295,10 +298,12 @@ class FailedOver(DatabaseTest):
                              connect_timeout=2)
 
     def part(self):
-        """The standby hears no more of the primary, which waits with every commit from now on."""
-        self.standby.sql_alone("ALTER SYSTEM SET primary_conninfo = ''")
-        self.standby.sql("SELECT pg_reload_conf()")
-        wait_for(lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == [["0"]], "the standby is alone")
+        """The standby hears no more of the primary, which waits with every commit from now on. That the message is
+        being sent is written by then: behind what waits, its end would not be."""
+        wait_for(lambda: self.looking.sql("SELECT count(*) FROM outbox.leased WHERE sending") == ["1"],
+                 "it is told that the message is being sent")
+        self.standby.process.signal(signal.SIGHUP)
+        wait_for(lambda: self.looking.sql("SELECT count(*) FROM pg_stat_replication") == ["0"], "the standby is alone")
 
     def waits_to_commit(self, what):
         return self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
