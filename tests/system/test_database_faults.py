@@ -68,7 +68,11 @@ class Held(DatabaseTest):
         passfile.chmod(0o600)
 
         def mend():
-            passfile.write_text("*:*:*:*:right\n", encoding="ascii")
+            """At once, for it is read all the time."""
+            mended = self.directory / "mended"
+            mended.write_text("*:*:*:*:right\n", encoding="ascii")
+            mended.chmod(0o600)
+            mended.rename(passfile)
 
         try:
             self.check("password", mend, conninfo=self.conninfo(user="keeper", passfile=passfile))
