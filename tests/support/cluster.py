@@ -242,6 +242,17 @@ class Cluster:
         wait_for(lambda: self.server.sql("SELECT count(*) FROM outbox.daemon") == [[str(len(self.daemons))]],
                  "the daemons have begun", 60)
 
+    def wait_sent(self, daemon, count, more):
+        """Until it has sent so many. The others may have sent all that there was: then so many more are queued."""
+        name = daemon.host.name
+
+        def has_sent():
+            if self.sent()[name] < count and self.is_done():
+                self.queue(more)
+            return self.sent()[name] >= count
+
+        wait_for(has_sent, f"{name} has sent {count}", 60)
+
     def is_done(self):
         return not any(one.is_alive() for one in self.applications) and self.waiting() == 0
 
