@@ -131,7 +131,7 @@ class Trouble:
 class Daemon:
     """A host, and the daemon that runs there."""
 
-    def __init__(self, host, directory, uri, port, **spool):
+    def __init__(self, host, directory, uri, port, timeout, **spool):
         self.host, self.directory = host, pathlib.Path(directory)
         self.directory.mkdir()
         (self.directory / "queue").mkdir(mode=0o700)
@@ -139,7 +139,7 @@ class Daemon:
         self.configuration = lab.write_configuration(
             self.directory / "outbox.conf", {"directory": self.directory / "queue", "database": uri, **spool},
             [{"name": "relay", "host": hosts.RELAY, "port": port, "tls": "none", "hello": f"{host.name}.lab.test",
-              "timeout": "2s", "timeout_by_stage": False, "hold_first": "5ms", "hold_max": "20ms"}], retry=RETRY)
+              "timeout": timeout, "timeout_by_stage": False, "hold_first": "5ms", "hold_max": "20ms"}], retry=RETRY)
         self.process = None
 
     def start(self, **options):
@@ -177,7 +177,8 @@ class Cluster:
         except BaseException:
             self.close()
             raise
-        self.daemons = [Daemon(host, self.directory / host.name, self.daemon_uri(), self.relay_port, **spool)
+        timeout = "5s" if faults > 0 else "30s"  # some of the faults last until it is over
+        self.daemons = [Daemon(host, self.directory / host.name, self.daemon_uri(), self.relay_port, timeout, **spool)
                         for host in (self.servers.host() for _ in range(daemons))]
 
     def _start_database(self, standby, pooled):

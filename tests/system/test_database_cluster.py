@@ -141,7 +141,7 @@ class Failover(ClusterTest):
         wait_for(lambda: cluster.waiting() > 30, "some messages are there")
         cluster.fail_over()
         for one in cluster.applications:
-            one.join(60)
+            one.join()
         self.assertEqual([one.error for one in cluster.applications], [None] * 4)
         told = sorted(key for one in cluster.applications for key in one.told)
         there = cluster.server.sql("SELECT key FROM outbox.message ORDER BY key COLLATE \"C\"")
