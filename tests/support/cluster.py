@@ -131,7 +131,7 @@ class Trouble:
 class Daemon:
     """A host, and the daemon that runs there."""
 
-    def __init__(self, host, directory, uri, port, **spool):
+    def __init__(self, host, directory, uri, port, timeout, **spool):
         self.host, self.directory = host, pathlib.Path(directory)
         self.directory.mkdir()
         (self.directory / "queue").mkdir(mode=0o700)
@@ -139,7 +139,7 @@ class Daemon:
         self.configuration = lab.write_configuration(
             self.directory / "outbox.conf", {"directory": self.directory / "queue", "database": uri, **spool},
             [{"name": "relay", "host": hosts.RELAY, "port": port, "tls": "none", "hello": f"{host.name}.lab.test",
-              "timeout": "2s", "timeout_by_stage": False, "hold_first": "5ms", "hold_max": "20ms"}], retry=RETRY)
+              "timeout": timeout, "timeout_by_stage": False, "hold_first": "5ms", "hold_max": "20ms"}], retry=RETRY)
         self.process = None
 
     def start(self, **options):
@@ -177,7 +177,8 @@ class Cluster:
         except BaseException:
             self.close()
             raise
-        self.daemons = [Daemon(host, self.directory / host.name, self.daemon_uri(), self.relay_port, **spool)
+        timeout = "5s" if faults > 0 else "30s"  # some of the faults last until it is over
+        self.daemons = [Daemon(host, self.directory / host.name, self.daemon_uri(), self.relay_port, timeout, **spool)
                         for host in (self.servers.host() for _ in range(daemons))]
 
     def _start_database(self, standby, pooled):
@@ -241,6 +242,17 @@ class Cluster:
         """Until each of the daemons is there: before, another would send all of it."""
         wait_for(lambda: self.server.sql("SELECT count(*) FROM outbox.daemon") == [[str(len(self.daemons))]],
                  "the daemons have begun", 60)
+
+    def wait_sent(self, daemon, count, more):
+        """Until it has sent so many. The others may have sent all that there was: then so many more are queued."""
+        name = daemon.host.name
+
+        def has_sent():
+            if self.sent()[name] < count and self.is_done():
+                self.queue(more)
+            return self.sent()[name] >= count
+
+        wait_for(has_sent, f"{name} has sent {count}", 60)
 
     def is_done(self):
         return not any(one.is_alive() for one in self.applications) and self.waiting() == 0

@@ -7,7 +7,6 @@ import sys
 import lab
 from cluster import Cluster
 from demo import say, show
-from process import wait_for
 
 MESSAGES = 400
 NEXT = """\
@@ -19,7 +18,7 @@ The database, the hosts, the relay and the mail are gone; the programs are in bu
 def lose_one(cluster):
     """Kills the daemon of the first host while it sends."""
     first, second = cluster.daemons
-    wait_for(lambda: cluster.sent()[first.host.name] > MESSAGES // 20, "the first host sends")
+    cluster.wait_sent(first, MESSAGES // 20, MESSAGES // 4)
     cluster.trouble(first, "killed")
     first.kill()
     cluster.end_leases(first)  # which is a minute

@@ -93,14 +93,19 @@ class PostgreSQL:
                 rights.write("host all all all trust\n")
 
     def start(self):
+        """It ends at once while there is a process of one that was killed."""
         log = self.directory / "log"
-        self.process = Process([*self.wrapper, *self.owner, programs() / "postgres", "-D", self.data], log, cwd="/")
-        wait_for(
-            lambda: subprocess.run(
+        command = [*self.wrapper, *self.owner, programs() / "postgres", "-D", self.data]
+        self.process = Process(command, log, cwd="/")
+
+        def is_ready():
+            if not self.process.is_running():
+                self.process = Process(command, log, cwd="/")
+            return subprocess.run(
                 [programs() / "pg_isready", "-q", "-h", self.directory, "-p", str(self.port)], check=False
-            ).returncode == 0,
-            lambda: f"PostgreSQL is ready: {log.read_text(encoding='utf-8')[-3000:]}",
-        )
+            ).returncode == 0
+
+        wait_for(is_ready, lambda: f"PostgreSQL is ready: {log.read_text(encoding='utf-8')[-3000:]}")
 
     def stop(self):
         self.process.stop()

@@ -10,7 +10,8 @@ MAIL = "E'Subject: Your order\\n\\nThank you.\\n'"
 class SchemaTest(SystemTest):
     @classmethod
     def setUpClass(cls):
-        cls.database = PostgreSQL(lab.shared().new_directory() / "postgresql")
+        cls.database = PostgreSQL(lab.shared().new_directory() / "postgresql",
+                                  settings="autovacuum = off\n")  # it has transactions of its own
         cls.addClassCleanup(cls.database.stop)
 
     def setUp(self):

@@ -8,6 +8,7 @@ import subprocess
 
 import lab
 from case import SystemTest, message
+from process import wait_for
 
 KEEPER = 64101
 GROUP = 64101
@@ -54,7 +55,14 @@ class SubmissionTest(SystemTest):
             input=content or message(envelope=False), capture_output=True, check=False, timeout=280)
 
     def down(self):
-        return self.lab.relay(9, name="down")
+        """A relay that takes no connection, and is tried once an hour."""
+        return self.lab.relay(9, name="down", hold_first="1h", hold_max="1h")
+
+    def wait_held(self, daemon, count):
+        """Until the relay has been tried, and so many messages are queued and wait for it."""
+        self.wait_log(daemon, "event=relay-held")
+        wait_for(lambda: len(self.queue.in_state("queued")) == count,
+                 lambda: f"{count} that are queued, of {self.queue.names()}")
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)

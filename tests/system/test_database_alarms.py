@@ -9,12 +9,12 @@ LATER = "450 4.2.1 later"
 
 
 class Alarms(DatabaseTest):
-    def serve_with(self, relay, name, **settings):
+    def serve_with(self, relay, name):
         """A daemon, and what its command is told."""
         told = self.directory / name
         told.touch()
-        daemon = self.serve(relay, alarm={"alarm_after": "1s", "alarm_relay_after": "0", "alarm_pause": "0",
-                                          "alarm_command": f"cat >> '{told}'", **settings})
+        daemon = self.serve(relay, alarm={"alarm_after": "8s", "alarm_relay_after": "0", "alarm_pause": "0",
+                                          "alarm_command": f"cat >> '{told}'"})
         return daemon, told
 
     def lines(self, *told):
@@ -33,7 +33,7 @@ class Alarms(DatabaseTest):
         files = [told for _, told in daemons]
         one, = self.wait_lines(1, *files)
         self.assertEqual((one["alarm"], one["state"], one["text"]),
-                         ("waiting", "begins", f"message {number} has waited for 1s"))
+                         ("waiting", "begins", f"message {number} has waited for 8s"))
         teller = next(n for n, told in enumerate(files) if self.lines(told))
         self.assertEqual(daemons[teller][0].output().count("event=alarm alarm=waiting"), 1)
         wait_for(lambda: f"message {number} has waited" in json.dumps(self.sql("SELECT figures FROM outbox.daemon")),
@@ -47,7 +47,7 @@ class Alarms(DatabaseTest):
 
     def test_what_has_a_time_does_not_wait_before(self):
         relay = self.odd(lambda talk, verb, argument: LATER if verb == "RCPT" else None)
-        daemon, told = self.serve_with(relay, "told", alarm_after="3s")
+        daemon, told = self.serve_with(relay, "told")
         self.sql("UPDATE outbox.watch SET daemon = 0, until = '-infinity'")
         early = self.put("early", more=", not_before => clock_timestamp() + interval '1 hour'")
         ask = "SELECT watches, message FROM outbox.oldest(-1, '1 hour')"
@@ -70,7 +70,7 @@ class Alarms(DatabaseTest):
         self.database.crash()
         one, = self.wait_lines(1, told)
         self.assertEqual((one["alarm"], one["state"], one["text"]),
-                         ("waiting", "begins", "the database could not be used for 1s"))
+                         ("waiting", "begins", "the database could not be used for 8s"))
         self.database.start()
         daemon.flush()
         self.assertEqual([line["state"] for line in self.wait_lines(2, told)], ["begins", "ends"])

@@ -141,7 +141,7 @@ class Failover(ClusterTest):
         wait_for(lambda: cluster.waiting() > 30, "some messages are there")
         cluster.fail_over()
         for one in cluster.applications:
-            one.join(60)
+            one.join()
         self.assertEqual([one.error for one in cluster.applications], [None] * 4)
         told = sorted(key for one in cluster.applications for key in one.told)
         there = cluster.server.sql("SELECT key FROM outbox.message ORDER BY key COLLATE \"C\"")
@@ -176,23 +176,12 @@ class Hosts(SystemTest):
         self.assertEqual(self.cluster.server.sql("SELECT name FROM outbox.daemon"), [], "all have ended in good order")
         return doubles
 
-    def wait_sent(self, daemon, count):
-        """The others may have sent all that there was: then there is more."""
-        name = daemon.host.name
-
-        def has_sent():
-            if self.cluster.sent()[name] < count and self.cluster.is_done():
-                self.cluster.queue(MESSAGES // 4)
-            return self.cluster.sent()[name] >= count
-
-        wait_for(has_sent, f"{name} has sent {count}", 60)
-
     def test_all_of_it_arrives(self):
         """Two daemons share it, and nobody has a copy too many."""
         cluster = self.cluster()
         cluster.queue(MESSAGES)
         for daemon in cluster.daemons:
-            self.wait_sent(daemon, 1)
+            cluster.wait_sent(daemon, 1, MESSAGES // 4)
         self.assertEqual(self.end(), {})
 
     def test_killed_stopped_and_cut_off(self):
@@ -201,7 +190,7 @@ class Hosts(SystemTest):
         killed, stopped, cut, _ = cluster.daemons
         cluster.queue(MESSAGES)
         for daemon in cluster.daemons[:3]:
-            self.wait_sent(daemon, 5)
+            cluster.wait_sent(daemon, 5, MESSAGES // 4)
         cluster.trouble(killed, "killed")
         killed.kill()
         away = cluster.trouble(stopped, "stopped")
@@ -221,7 +210,7 @@ class Hosts(SystemTest):
         cluster = self.cluster(standby=True)
         cluster.queue(MESSAGES)
         for daemon in cluster.daemons:
-            self.wait_sent(daemon, 5)
+            cluster.wait_sent(daemon, 5, MESSAGES // 4)
         cluster.database.crash()
         cluster.queue(MESSAGES // 4)  # who begins while nobody takes it
         cluster.standby.promote()

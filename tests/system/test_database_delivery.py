@@ -111,7 +111,7 @@ class Delivery(DatabaseTest):
     def test_not_before_its_time(self):
         relay = self.odd()
         self.serve(relay)
-        number = self.put("ann", more=", not_before => clock_timestamp() + interval '2 seconds'")
+        number = self.put("ann", more=", not_before => clock_timestamp() + interval '8 seconds'")
         self.assertEqual(self.places(number), ["deferred"])
         self.wait_taken(relay, "ann")
         self.assertEqual(self.one("SELECT 1"), "1")

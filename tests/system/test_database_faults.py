@@ -68,7 +68,11 @@ class Held(DatabaseTest):
         passfile.chmod(0o600)
 
         def mend():
-            passfile.write_text("*:*:*:*:right\n", encoding="ascii")
+            """At once, for it is read all the time."""
+            mended = self.directory / "mended"
+            mended.write_text("*:*:*:*:right\n", encoding="ascii")
+            mended.chmod(0o600)
+            mended.rename(passfile)
 
         try:
             self.check("password", mend, conninfo=self.conninfo(user="keeper", passfile=passfile))
@@ -287,6 +291,9 @@ class FailedOver(DatabaseTest):
         super().setUp()
         self.standby = self.database.standby(self.directory / "standby")
         self.addCleanup(self.standby.stop)
+        self.standby.sql_alone("ALTER SYSTEM SET primary_conninfo = ''")  # from when it is told to look
+        self.looking = self.database.session()
+        self.addCleanup(self.looking.abandon)
 
     def both(self):
         servers = (self.database, self.standby)
@@ -295,10 +302,12 @@ class FailedOver(DatabaseTest):
                              connect_timeout=2)
 
     def part(self):
-        """The standby hears no more of the primary, which waits with every commit from now on."""
-        self.standby.sql_alone("ALTER SYSTEM SET primary_conninfo = ''")
-        self.standby.sql("SELECT pg_reload_conf()")
-        wait_for(lambda: self.sql("SELECT count(*) FROM pg_stat_replication") == [["0"]], "the standby is alone")
+        """The standby hears no more of the primary, which waits with every commit from now on. That the message is
+        being sent is written by then: behind what waits, its end would not be."""
+        wait_for(lambda: self.looking.sql("SELECT count(*) FROM outbox.leased WHERE sending") == ["1"],
+                 "it is told that the message is being sent")
+        self.standby.process.signal(signal.SIGHUP)
+        wait_for(lambda: self.looking.sql("SELECT count(*) FROM pg_stat_replication") == ["0"], "the standby is alone")
 
     def waits_to_commit(self, what):
         return self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"

@@ -1,6 +1,7 @@
 """Users of a machine whose queue is in a database where they have no login: the submission socket takes their mail,
 shows them what they have queued, and changes nothing else."""
 
+import functools
 import json
 import os
 import subprocess
@@ -42,6 +43,9 @@ class OwnTest(DatabaseTest, SubmissionTest):
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout.decode().strip()
 
+    def insist_as(self, uid, *command):
+        return self.insist(*command, ask=functools.partial(self.tool_as, uid))
+
 
 class Own(OwnTest):
     def setUp(self):
@@ -71,11 +75,10 @@ class Own(OwnTest):
 
     def test_changing(self):
         for command, state in (("hold", "held"), ("release", "queued")):
-            result = self.tool_as(ALICE, command, self.ids[ALICE])
-            self.assertEqual(result.returncode, 0, result.stderr)
+            self.insist_as(ALICE, command, self.ids[ALICE])
             listed = json.loads(self.tool_as(ALICE, "list", "--json").stdout)
             self.assertEqual([one["state"] for one in listed], [state])
-        self.assertEqual(self.tool_as(ALICE, "delete", "--all", "--yes").returncode, 0)
+        self.insist_as(ALICE, "delete", "--all", "--yes")
         self.assertEqual((self.listed(ALICE), self.listed(BOB)), ([], [self.ids[BOB]]))
 
     def test_a_database_that_is_away_is_waited_for_once(self):

@@ -113,4 +113,4 @@ class Routes(RoutedTest):
         wait_for(lambda: len(relay.accepted) == 600,
                  lambda: f"all but what another has, not {len(relay.accepted)}: "
                          f"{self.sql('SELECT * FROM outbox.figures()')}{self.logs()}", 60)
-        self.assertEqual(self.count("leased"), 400)
+        wait_for(lambda: self.count("leased") == 400, lambda: f"the ends of those{self.logs()}")

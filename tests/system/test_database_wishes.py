@@ -186,8 +186,9 @@ class Wishes(DatabaseTest):
     def change_while_it_moves(self, *command):
         """Its daemon puts the message off while the database looks where it is: what the tool says then."""
         daemon, (one,) = self.claim(1)
-        other = self.database.session()
-        self.addCleanup(other.abandon)
+        other, looking = self.database.session(), self.database.session()
+        for session in (other, looking):
+            self.addCleanup(session.abandon)
         other.sql("BEGIN")
         other.sql("INSERT INTO outbox.wish (message, daemon, action, until) "
                   f"VALUES ({one}, {daemon}, 'hold', now() + interval '1 hour')")
@@ -195,7 +196,7 @@ class Wishes(DatabaseTest):
         asks = threading.Thread(target=lambda: told.append(
             self.outbox(*(one if word == "ID" else word for word in command), status=None)))
         asks.start()
-        wait_for(lambda: self.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1",
+        wait_for(lambda: looking.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == ["1"],
                  "somebody who waits for the other")
         other.sql(f"DELETE FROM outbox.wish WHERE message = {one}")
         other.sql(f"WITH put_off AS (DELETE FROM outbox.leased WHERE message = {one} RETURNING *) "
@@ -203,6 +204,7 @@ class Wishes(DatabaseTest):
                   "SELECT message, lane, now() + interval '1 hour', 1 FROM put_off")
         other.sql("COMMIT")
         other.close()
+        looking.close()
         asks.join()
         self.sql(f"SELECT outbox.daemon_end({daemon})")
         return one, told[0]

@@ -139,13 +139,18 @@ class Restraints(LaneTest):
         self.put("usual")
         self.put("alert", lane="alerts")
         self.wait_taken(relay, "usual", "alert")
-        self.assertEqual(self.queue.names(), ["news1.queued", "news2.queued"])
+        self.queue.wait_names("news1.queued", "news2.queued")
+
+        def is_known():
+            lane = self.lane("bulk")
+            return lane["waiting"] == 2 and lane["restrained"]
+
+        wait_for(is_known, "both to be known")
         waits = json.loads(self.outbox("show", "--json", "news1"))["waits"]
         self.assertEqual(waits["for"], "lane")
         self.assertIn("it is quiet at these hours (quiet)", waits["text"])
         self.assertIn("lane bulk is to send no message before", self.outbox("list"))
         self.assertIn("lane bulk (priority 0): 2 messages wait, 0 are being sent", self.outbox("status"))
-        self.assertEqual(self.lane("bulk")["waiting"], 2)
         self.assertEqual(daemon.output().count("event=lane-restrained"), 1)
 
     def test_a_lane_takes_no_more_than_it_may(self):
@@ -160,7 +165,7 @@ class Restraints(LaneTest):
         self.start_again()
         self.put("more")
         self.wait_taken(relay, "more")
-        self.assertEqual(len(self.queue.names()), 5)
+        wait_for(lambda: len(self.queue.names()) == 5, lambda: f"five that wait, not {self.queue.names()}")
 
     def test_a_rate_is_kept_however_the_daemon_ends_and_the_name_is_written(self):
         relay, daemon = self.begin('{ name = "bulk"; message_rate = "3/h"; }')

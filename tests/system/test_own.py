@@ -30,6 +30,7 @@ class Own(SubmissionTest):
         for name, uid in ALL.items():
             path = self.queue_as(uid, self.address(name)).stdout.decode().strip()
             self.ids[name] = pathlib.Path(path).stem
+        self.wait_held(self.daemon, len(ALL))
 
     def json_of(self, uid, *arguments, **options):
         result = self.tool_as(uid, *arguments, "--json", **options)
@@ -131,7 +132,7 @@ class Own(SubmissionTest):
         done = self.flush(ALICE)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
         self.assertEqual(self.states()["bob"], [".deferred"])
-        self.assertIn(self.states()["alice"], ([".queued"], [".sending"]))
+        wait_for(lambda: self.states()["alice"] == [".queued"], self.states)  # and .sending in between
 
     def test_flush_is_not_to_hammer_a_relay(self):
         self.daemon.terminate()

@@ -76,12 +76,12 @@ class ProxyTest(SystemTest):
     def relay_port(self):
         return self.lab.relay("plain")["port"]
 
-    def check_delivers(self, relay):
-        """Through the daemon."""
+    def check_delivers(self, relay, *before):
+        """Through the daemon, and what waited before."""
         ann = self.address(f"ann-{next(self.numbers)}")
         daemon = self.start(relay)
         self.queue.drop("m", message(to=[ann]))
-        self.queue.wait_gone("m")
+        self.queue.wait_gone("m", *before, seconds=60)
         self.wait_copies(1, ann)
         self.assertNotIn(PASSWORD, daemon.output())
         self.assertEqual(daemon.terminate(), 0)
@@ -259,8 +259,7 @@ class Tunnel(ProxyTest):
         for port in ("submission", "submissions", "opportunistic"):
             with self.subTest(port):
                 self.queue.drop("large", message(b"0123456789\n" * 200000, to=[self.address(f"large.{port}")]))
-                self.check_delivers(self.known(proxy, "tunnel", port, **trust))
-                self.queue.wait_gone("large", seconds=60)
+                self.check_delivers(self.known(proxy, "tunnel", port, **trust), "large")
                 self.wait_copies(1, self.address(f"large.{port}"))
 
     def test_wrong_name_behind_a_proxy(self):

@@ -246,6 +246,7 @@ class Receiving(SubmissionTest):
         dialogue.say(b"MAIL FROM:<alice@lab.test>", b"RCPT TO:<ann@lab.test>", b"DATA", CONTENT + b"x\r\n" * 8000, END)
         self.assertEqual([dialogue.reply()[:9] for _ in range(4)], ["250 2.1.0", "250 2.1.5", "354 end t", "552 5.3.4"])
         self.assertEqual(self.owners(), [ALICE])
+        self.wait_held(daemon, 1)
         self.assertIn(b"X-Outbox-Uid: %d\n" % ALICE, (self.queue.path / self.waiting()[0]).read_bytes())
 
     # ---- memory ----

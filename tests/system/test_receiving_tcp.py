@@ -141,12 +141,13 @@ class ReceivingTcp(SubmissionTest):
     # ---- whose it is ----
 
     def test_users(self):
-        self.serve(self.down(), senders=f"{ALICE}: alice@lab.test; {BOB}: *")
+        daemon = self.serve(self.down(), senders=f"{ALICE}: alice@lab.test; {BOB}: *")
         listener = self.listen()
         self.assertRegex(self.send_as(ALICE, listener)[0], r"^550 5\.7\.1 ")
         self.assertEqual(self.send_as(ALICE, listener, sender="alice@lab.test"), ["taken"])
         self.assertEqual(self.send_as(BOB, listener), ["taken"])
         self.assertEqual(self.owners(), [ALICE, BOB])
+        self.wait_held(daemon, 2)
         for name in self.queue.in_state("queued"):
             content = (self.queue.path / name).read_bytes()
             self.assertTrue(content.startswith(b"X-Outbox-Uid: "), content)
@@ -230,11 +231,12 @@ class ReceivingTcp(SubmissionTest):
         self.configuration.write_text(text.replace("spool = {", f"spool = {{ {words}"), encoding="utf-8")
 
     def test_other_hosts(self):
-        self.serve(self.down())
+        daemon = self.serve(self.down())
         self.assertEqual(self.elsewhere(), "554 5.7.1 no mail is taken from 198.51.100.7 here\r\n")
         self.set_networks('submit_networks = "198.51.100.0/24";')
         self.assertIn("250 2.0.0 queued as ", self.elsewhere())
         self.assertEqual(self.owners(), [65534])
+        self.wait_held(daemon, 1)
         self.assertIn(b"Received: from x ([198.51.100.7])", (self.queue.path / self.queue.in_state("queued")[0]).read_bytes())
         self.configuration.write_text(self.configuration.read_text(encoding="utf-8").replace(
             "198.51.100.0/24", "198.51.101.0/24"), encoding="utf-8")

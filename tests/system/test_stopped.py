@@ -7,8 +7,8 @@ import threading
 from odd_relay import RelayTest
 from process import wait_for
 
-SHORT = {"timeout": "1s", "timeout_by_stage": False}
-STOPPED = 2.5  # seconds: more than the time-out and what a loop may be late by
+SHORT = {"timeout": "3s", "timeout_by_stage": False}
+STOPPED = 4.5  # seconds: more than the time-out and what a loop may be late by
 
 
 class Stopped(RelayTest):

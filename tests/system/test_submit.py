@@ -171,27 +171,28 @@ class Submission(SubmissionTest):
         daemon.signal(signal.SIGCONT)
         identity = re.fullmatch(rb"OK (\S+)\n", waits.recv(999))[1].decode()
         self.assertEqual(self.queue_as(ALICE, self.address()).returncode, 0)
-        self.assertEqual(len(list(self.queue.path.glob("*.queued"))), 2)
+        self.wait_held(daemon, 2)
         self.assertTrue((self.queue.path / f"{identity}.queued").exists())
 
     # ---- limits ----
 
     def test_size(self):
         content = message(envelope=False)
-        self.serve(self.down(), submit_max_size=len(content) + 4096)
+        daemon = self.serve(self.down(), submit_max_size=len(content) + 4096)
         self.assertEqual(self.queue_as(ALICE, self.address()).returncode, 0)
         large = self.queue_as(ALICE, self.address(), content=content + b"x" * 5000 + b"\n")
         self.assertEqual(large.returncode, 65)
         self.assertIn(b"submit_max_size", large.stderr)
-        self.assertEqual(len(self.queue.in_state("queued")), 1)
+        self.wait_held(daemon, 1)
 
     def test_waiting_messages(self):
-        self.serve(self.down(), submit_max_waiting=2)
+        daemon = self.serve(self.down(), submit_max_waiting=2)
         for status in (0, 0, 75):
             result = self.queue_as(ALICE, self.address())
             self.assertEqual(result.returncode, status, result.stderr)
         self.assertIn(b"submit_max_waiting", result.stderr)
         self.assertEqual(self.queue_as(BOB, self.address()).returncode, 0)
+        self.wait_held(daemon, 3)
         for path in self.queue.path.glob("*.queued"):
             path.unlink()
 
