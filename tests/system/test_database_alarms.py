@@ -54,7 +54,7 @@ class Alarms(DatabaseTest):
         wait_for(lambda: self.sql(ask)[0][0] in "tf", "an answer")
         self.sql("UPDATE outbox.watch SET daemon = -1, until = 'infinity'")
         self.assertEqual(self.sql(ask), [["t", ""]])
-        self.sql(f"SELECT outbox.bring(ARRAY[{early}])")
+        self.sql(f"SELECT outbox.change('retry', ARRAY[{early}])")
         self.assertEqual(self.sql(ask), [["t", ""]], "it was let go earlier")
         self.sql(f"UPDATE outbox.message SET since = clock_timestamp() - interval '1 minute' WHERE id = {early}")
         second = self.put("ann")
