@@ -193,11 +193,11 @@ static void on_place_problem(void *user, const char *directory, const Failure *f
     on_health(manager);
 }
 
-static void on_unserved(void *user, const char *directory, const Failure *failure)
+static void on_unserved(void *user, const char *directory, const Failure *failure, bool news)
 {
     Manager *manager = user;
 
-    if (failure)
+    if (failure && news)
         event_problem(manager->log, &(ProblemReport){.failure = failure});
     on_place_problem(manager, directory, failure);
 }

@@ -71,7 +71,7 @@ static const JobKind kind = {"mail that nobody delivers", run, drop, .limit = 1}
 
 /* ---- on the loop ---- */
 
-static void tell_of(Unserved *unserved, size_t n)
+static void tell_of(Unserved *unserved, size_t n, bool news)
 {
     _cleanup_failure_ Failure f = {0};
 
@@ -81,7 +81,7 @@ static void tell_of(Unserved *unserved, size_t n)
         "there since may not read the configuration: let all read it, the secrets in other files",
         unserved->directory, n, n == 1 ? "" : "s", n == 1 ? "s" : "", n == 1 ? "it" : "them",
         n == 1 ? "it" : "them");
-    unserved->tell(unserved->user, unserved->directory, &f);
+    unserved->tell(unserved->user, unserved->directory, &f, news);
 }
 
 static int on_ended(
@@ -94,10 +94,10 @@ static int on_ended(
     (void)job_free(TAKE_PTR(unserved->job));
     unserved->told = n;
     timer_arm(unserved->timer, LOOK_EVERY);
-    if (n > told)
-        tell_of(unserved, n);
-    else if (n == 0 && told > 0)
-        unserved->tell(unserved->user, unserved->directory, NULL);
+    if (n > 0)
+        tell_of(unserved, n, n > told);
+    else if (told > 0)
+        unserved->tell(unserved->user, unserved->directory, NULL, true);
     return 0;
 }
 
@@ -115,8 +115,11 @@ static int begin(Unserved *unserved)
         drop(task);
         return r;
     }
-    return sd_event_add_io(
+    r = sd_event_add_io(
         unserved->loop, &unserved->ended, job_fd(unserved->job), EPOLLIN, on_ended, unserved);
+    if (r < 0)
+        (void)job_free(TAKE_PTR(unserved->job));
+    return r;
 }
 
 static int on_timer(_unused_ sd_event_source *source, _unused_ usec_t now, void *user)

@@ -11,8 +11,9 @@
 
 typedef struct Unserved Unserved;
 
-/* There is some, or more than was told of before; NULL: there is none any more. */
-typedef void (*UnservedTell)(void *user, const char *directory, const Failure *failure);
+/* There is some, which is `news` where it is more than was told of before; NULL: there is none any
+ * more. */
+typedef void (*UnservedTell)(void *user, const char *directory, const Failure *failure, bool news);
 
 /* Looks beside the loop, at once and every minute. NULL where the queue is the directory. 0,
  * -ENOMEM or another negative errno of the loop's. */

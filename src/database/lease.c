@@ -147,7 +147,7 @@ static void on_begun(void *user, const DatabaseResult *rows, _unused_ const Fail
     d->daemon = database_result_integer(rows, 0, 0);
     d->lease_end = d->renewed + LEASE - LEASE_MARGIN;
     d->share = (Share){.count = 1};
-    d->offered = 0; /* what one that is gone has declined */
+    d->offered = 0; /* as where one is gone */
     come_alive(d);
     database_take_kept(d);
     database_renew(d); /* which says how many others there are */
@@ -188,6 +188,8 @@ static void take_share(DatabaseSource *d, const DatabaseResult *rows)
 
     if (place < 0 || count <= place || count > SHARERS_MAX)
         return;
+    if (count < d->share.count)
+        d->offered = 0; /* what one that is gone has declined */
     d->share = (Share){
         .place = (unsigned)place,
         .count = (unsigned)count,
@@ -379,8 +381,9 @@ static void look_at_declined(DatabaseSource *d, usec_t now)
     d->offered = now;
     (void)snprintf(behind, sizeof(behind), "%" PRId64, d->offered_behind);
     (void)snprintf(most, sizeof(most), "%zu", n);
-    (void)database_ask(d->connection, "SELECT offered, next FROM outbox.offer($1, $2, $3, $4)",
-        values, 4, on_offered, d);
+    if (database_ask(d->connection, "SELECT offered, next FROM outbox.offer($1, $2, $3, $4)",
+            values, 4, on_offered, d) < 0)
+        d->offered = 0;
 }
 
 static void forget_keys(DatabaseSource *d, usec_t now)

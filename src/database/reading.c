@@ -420,7 +420,8 @@ static bool is_full(const DatabaseSource *d)
 /* Of each of them a few, where that is full and there is none of it in memory. */
 static size_t want_first(const DatabaseSource *d, const ClaimsLane *lane, uint32_t asked)
 {
-    bool any = asked >> lane->number & 1 || database_lanes_count_ready(d, lane) > 0;
+    bool any = asked >> lane->number & 1 || d->loading.n > (size_t)AHEAD_FEW * LANES_MAX ||
+               database_lanes_count_ready(d, lane) > 0;
 
     return any ? 0 : database_lanes_want(d, lane, AHEAD_FEW);
 }

@@ -94,15 +94,16 @@ CREATE TABLE deferred (
     due             timestamptz NOT NULL,
     attempts        int NOT NULL,
     first_attempt   timestamptz,
-    declined        bigint[]                        -- by these daemons, which have no relay for it at present: it is
+    declined        bigint[],                       -- by these daemons, which have no relay for it at present: it is
                                                     -- offered to the others, and to all when it is due. Of nobody: it
                                                     -- only waits for its turn at the daemon that put it off. NULL: it
                                                     -- is not to go before it is due
+    turn            bigint                          -- that daemon, at whose end it is ready
 );
 CREATE INDEX deferred_due ON deferred (due);
 CREATE INDEX deferred_waits ON deferred (message) WHERE attempts > 0 OR declined IS NOT NULL;
 CREATE INDEX deferred_declined ON deferred (message) WHERE declined <> '{}';
-CREATE INDEX deferred_turn ON deferred (message) WHERE declined = '{}';
+CREATE INDEX deferred_turn ON deferred (turn) WHERE turn IS NOT NULL;
 
 -- Every lane that a message was ever put into but '', so that who claims knows where to look. Never deleted from. One may
 -- be there more than once: whoever is first to use it must not have to wait for another who is, and has not committed.
@@ -478,13 +479,14 @@ BEGIN
     known := known AND NOT had_ended;
 END $$;
 
--- What waited for its turn at a daemon that is gone nobody else would ask for. Whose it was is not known: what is another's is
--- ready a little early.
-CREATE FUNCTION end_turns() RETURNS void LANGUAGE sql AS $$
-    WITH waiting AS (SELECT message FROM deferred WHERE declined = '{}' ORDER BY message FOR UPDATE SKIP LOCKED),
+-- What waited for its turn at a daemon that is gone nobody else would ask for.
+CREATE FUNCTION end_turns(daemon bigint) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+BEGIN
+    WITH waiting AS (SELECT message FROM deferred WHERE turn = end_turns.daemon FOR UPDATE SKIP LOCKED),
     gone AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM waiting)) RETURNING *)
-    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone
-$$;
+    INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM gone;
+END $$;
 
 -- What daemons held whose lease has ended is ready again, and these are gone: how many messages that were. Whoever is
 -- just ending a message of theirs has its row locked, and keeps it. Pieces that are nobody's are forgotten, too.
@@ -506,7 +508,7 @@ BEGIN
         moved := moved + n;
         UPDATE watch SET until = '-infinity' WHERE watch.daemon = late.id;
         DELETE FROM daemon WHERE id = late.id;
-        PERFORM end_turns();
+        PERFORM end_turns(late.id);
     END LOOP;
     DELETE FROM wish WHERE until < clock_timestamp() - interval '1 minute';
     -- Nor is one there of a transaction that is yet to come, but from a dump that was restored.
@@ -527,7 +529,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM left_over;
     UPDATE watch SET until = '-infinity' WHERE watch.daemon = daemon_end.daemon;
     DELETE FROM daemon WHERE id = daemon_end.daemon;
-    SELECT end_turns();
+    SELECT end_turns(daemon_end.daemon);
 $$;
 
 -- Those of a table that may have waited longest, and since when, from a message on. Ids are in the order of time, but for what
@@ -784,9 +786,10 @@ BEGIN
             INSERT INTO ended (message, state, error, text)
                 VALUES (settle.message, settle.state, settle.error, settle.text);
         WHEN settle.state = 'deferred' THEN
-            INSERT INTO deferred (message, lane, due, attempts, first_attempt, declined) VALUES (settle.message, was.lane,
+            INSERT INTO deferred (message, lane, due, attempts, first_attempt, declined, turn) VALUES (settle.message, was.lane,
                 settle.due, coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt),
-                CASE settle.declined WHEN true THEN array_remove(was.declined, settle.daemon) || settle.daemon WHEN false THEN '{}' END);
+                CASE settle.declined WHEN true THEN array_remove(was.declined, settle.daemon) || settle.daemon WHEN false THEN '{}' END,
+                CASE WHEN NOT settle.declined THEN settle.daemon END);
         ELSE
             INSERT INTO ready (lane, message, attempts, first_attempt) VALUES (was.lane, settle.message,
                 coalesce(settle.attempts, was.attempts), coalesce(settle.first_attempt, was.first_attempt));
@@ -883,7 +886,9 @@ END $$;
 -- since wait for their time.
 CREATE FUNCTION bring(messages bigint[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT SET enable_seqscan = off SET enable_bitmapscan = off AS $$
-    WITH found AS (DELETE FROM deferred WHERE message = ANY (bring.messages) AND declined IS NOT NULL RETURNING *)
+    WITH waiting AS (
+        SELECT message FROM deferred WHERE message = ANY (bring.messages) AND declined IS NOT NULL FOR UPDATE SKIP LOCKED
+    ), found AS (DELETE FROM deferred WHERE message = ANY (ARRAY (SELECT message FROM waiting)) RETURNING *)
     INSERT INTO ready (lane, message, attempts, first_attempt) SELECT lane, message, attempts, first_attempt FROM found
 $$;
 
@@ -1222,9 +1227,10 @@ BEGIN
 END $$;
 
 -- 'retry' (deferred, failed: queued anew), 'hold' (queued, deferred), 'release' (held) or 'delete' (all but what is being
--- sent), of those that `owner` has queued where that is given. Of each of `ids`: 'done', the state that it is in which
--- does not allow it, 'moving', or 'gone'. To hold or to delete what a daemon has claimed is asked of that one: 'sending' or
--- 'claimed' is what it is until then, and whoever goes on to call this within two seconds is told what became of it.
+-- sent), of those that `owner` has queued where that is given. Of each of `ids`: 'done', the state that it is in, which does
+-- not allow it or is where it has come meanwhile, 'moving', or 'gone'. To hold or to delete what a daemon has claimed is
+-- asked of that one: 'sending' or 'claimed' is what it is until then, and whoever goes on to call this within two seconds is
+-- told what became of it.
 CREATE FUNCTION change(action text, ids bigint[], owner bigint DEFAULT NULL) RETURNS TABLE (message bigint, result text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 #variable_conflict use_column

@@ -19,6 +19,7 @@
 #include "database/writes.h"
 
 #define FLUSH_MOST 10000 /* in one transaction */
+#define BRING_MOST 1000  /* likewise */
 
 void database_tell(
     DatabaseSource *d, SourceFinding finding, const DatabaseMessage *m, const Failure *f)
@@ -124,16 +125,22 @@ static void figures(const Source *base, SourceFigures *ret)
     };
 }
 
-/* The engine has forgotten them: they are asked for until there is an answer. */
+/* The engine has forgotten them: they are asked for until there is an answer. Without memory they
+ * sleep on. */
 static void want_again(DatabaseSource *d)
 {
+    int r = 0;
+
     buffer_truncate(&d->bringing, buffer_size(&d->bringing) - 2); /* "}" and its NUL */
-    if (buffer_size(&d->wanted) > 0 && (buffer_append(&d->bringing, ",", 1) < 0 ||
-                                           buffer_append(&d->bringing, buffer_data(&d->wanted) + 1,
-                                               buffer_size(&d->wanted) - 1) < 0))
-        return; /* those sleep on */
-    buffer_clear(&d->wanted);
-    SWAP(d->wanted, d->bringing);
+    if (buffer_size(&d->wanted) > 0) {
+        r = buffer_append(&d->bringing, ",", 1);
+        if (r >= 0) /* without its "{" */
+            r = buffer_append(
+                &d->bringing, buffer_data(&d->wanted) + 1, buffer_size(&d->wanted) - 1);
+    }
+    if (r >= 0)
+        SWAP(d->wanted, d->bringing);
+    buffer_clear(&d->bringing);
 }
 
 static void on_brought(void *user, const DatabaseResult *rows, _unused_ const Failure *failure)
@@ -149,15 +156,32 @@ static void on_brought(void *user, const DatabaseResult *rows, _unused_ const Fa
     database_claim(d);
 }
 
-/* All that was asked for since the last answer. */
+/* The first of those that are wanted become those that are asked for. 0 or -ENOMEM. */
+static int choose_wanted(DatabaseSource *d)
+{
+    const char *all = buffer_data(&d->wanted);
+    size_t size = buffer_size(&d->wanted), n = 0, end = 0;
+
+    while (end < size && n < BRING_MOST)
+        n += all[end++] == ',';
+    end -= n == BRING_MOST; /* the comma */
+    if (buffer_append(&d->bringing, all, end) < 0 || buffer_append(&d->bringing, "}", 2) < 0) {
+        buffer_clear(&d->bringing);
+        return -ENOMEM;
+    }
+    buffer_consume(&d->wanted, end);
+    if (buffer_size(&d->wanted) > 0)
+        d->wanted.memory[d->wanted.start] = '{'; /* in the place of the comma */
+    return 0;
+}
+
 void database_bring_wanted(DatabaseSource *d)
 {
     const char *values[1];
 
     if (buffer_size(&d->wanted) == 0 || buffer_size(&d->bringing) > 0 || !d->alive ||
-        buffer_append(&d->wanted, "}", 2) < 0)
+        choose_wanted(d) < 0)
         return;
-    SWAP(d->wanted, d->bringing);
     values[0] = buffer_data(&d->bringing);
     if (database_ask(d->connection, "SELECT outbox.bring($1)", values, 1, on_brought, d) < 0)
         want_again(d);

@@ -252,8 +252,8 @@ bool database_write_returned(DatabaseSource *d, const char *id)
 {
     for (DatabaseMessage *m = d->ending.first; m; m = m->next)
         if (m->ends && m->put_off && strcmp(m->id, id) == 0) {
-            m->wanted = m->writing;
-            return m->wanted || database_message_return(m) >= 0;
+            m->wanted = m->writing || m->unsure;
+            return m->writing || database_message_return(m) >= 0;
         }
     return false;
 }

@@ -224,6 +224,7 @@ static void return_it(Engine *engine, HeldMessage *message, const MessageEnd *en
 {
     Split *split = split_of(message);
     char id[SOURCE_ID_MAX];
+    int r;
 
     if (split && split->attempt) {
         attempt_wait_until(split->attempt, end->until);
@@ -231,7 +232,8 @@ static void return_it(Engine *engine, HeldMessage *message, const MessageEnd *en
         return;
     }
     engine->statistics.in_flight--;
-    if (message->source->ops->settle(message, end, id, NULL) < 0)
+    r = message->source->ops->settle(message, end, id, NULL);
+    if (r < 0 || r == SOURCE_LATER) /* nobody waits for that */
         message->source->ops->abandon(message);
 }
 

@@ -78,14 +78,22 @@ static bool goes_on_without(Link *link, HeldMessage *message)
     return true;
 }
 
-/* Settings, or another relay, may let it go earlier, which nobody is told of: it is asked for again
- * by then. */
+/* Settings may let it go earlier, which nobody is told of: it is asked for again by then. */
 #define REFUSED_PAUSE_MAX (5 * USEC_PER_MINUTE)
-#define REFUSED_PAUSE_MAX_OF_SEVERAL USEC_PER_MINUTE
 
-static usec_t ask_again(const Engine *engine, usec_t when, usec_t pause, usec_t now)
+static usec_t ask_again(const Engine *engine, usec_t when, usec_t now)
 {
-    return engine_to_real(engine, MIN(when, usec_add(now, pause)));
+    return engine_to_real(engine, MIN(when, usec_add(now, REFUSED_PAUSE_MAX)));
+}
+
+/* Where there is another relay, that one may take it earlier. */
+#define ANOTHER_PAUSE_MIN (5 * USEC_PER_SEC)
+#define ANOTHER_PAUSE_MAX USEC_PER_MINUTE
+
+static usec_t ask_another(const Engine *engine, usec_t when, usec_t now)
+{
+    when = MAX(when, usec_add(now, ANOTHER_PAUSE_MIN));
+    return engine_to_real(engine, MIN(when, usec_add(now, ANOTHER_PAUSE_MAX)));
 }
 
 bool restrain_admits(Link *link, HeldMessage *message)
@@ -102,7 +110,7 @@ bool restrain_admits(Link *link, HeldMessage *message)
     transactions = transactions_of(link, n);
     when = lanes_when(engine, message->lane, transactions, n, text);
     if (when > now) {
-        engine_put_aside(engine, message, ask_again(engine, when, REFUSED_PAUSE_MAX, now), text);
+        engine_put_aside(engine, message, ask_again(engine, when, now), text);
         return false;
     }
     if (restraint)
@@ -115,8 +123,8 @@ bool restrain_admits(Link *link, HeldMessage *message)
     snprintf(whose, sizeof(whose), "relay %.100s", link->relay->config->name);
     restraint_refuse(whose, transactions, n, text);
     engine_put_aside(engine, message,
-        ask_again(engine, when,
-            engine->relays->n_relays > 1 ? REFUSED_PAUSE_MAX_OF_SEVERAL : REFUSED_PAUSE_MAX, now),
+        engine->relays->n_relays > 1 ? ask_another(engine, when, now)
+                                     : ask_again(engine, when, now),
         text);
     return false;
 }

@@ -13,6 +13,8 @@
 #define BRING_BELOW 8    /* held of a way: more are wanted */
 #define BRING_MAX 16
 #define LOOK_EVERY (USEC_PER_SEC / 10)
+#define FULL_MAX 256 /* of a way and lane, at a look */
+#define AWAY_LONG USEC_PER_MINUTE
 #define TOLD_MAX 1024
 #define TAKEN_MAX 32 /* in one go */
 #define AHEAD 8      /* held for a relay beyond what it could use now */
@@ -171,19 +173,23 @@ bool ways_park(Engine *engine, const HeldMessage *m, bool full)
 }
 
 /* Those that had no room are to wait for a relay, and another process may have one. */
-static void bring_full(Engine *engine, size_t place)
+static bool bring_full(Engine *engine, size_t place)
 {
     struct WayWaits *waits = &engine->ways->waits[place];
     Parked **at = &waits->first;
+    size_t n = 0;
 
     if (waits->n_full == 0)
-        return;
+        return false;
     forget_awake(engine, place);
-    while (*at)
-        if ((*at)->full)
+    while (*at && n < FULL_MAX)
+        if ((*at)->full) {
             bring_this(engine, place, at);
-        else
+            n++;
+        } else {
             at = &(*at)->next;
+        }
+    return n > 0;
 }
 
 /* Each lane by itself: what waits in one has nothing to do with another's. Whether any was brought.
@@ -215,14 +221,41 @@ static bool is_usable(const Engine *engine, size_t way)
     return split_usable(engine->relays, route_rules_way(engine->config->rules, way)) != 0;
 }
 
-static void bring_full_of(Engine *engine, size_t way)
+/* Their own turn comes sooner otherwise. */
+static bool is_away_for_long(const Engine *engine, size_t way, usec_t now)
 {
+    const RouteWay *relays = route_rules_way(engine->config->rules, way);
+
+    for (size_t i = 0; i < relays->n_relays; i++)
+        if (split_away_until(&engine->relays->relays[relays->relays[i]]) < usec_add(now, AWAY_LONG))
+            return false;
+    return true;
+}
+
+static bool bring_full_of(Engine *engine, size_t way)
+{
+    bool any = false;
+
     for (unsigned lane = 0; lane < engine->ways->n_lanes; lane++)
-        bring_full(engine, place_of(engine, way, lane));
+        any |= bring_full(engine, place_of(engine, way, lane));
+    return any;
+}
+
+static bool has_place(const Engine *engine, size_t way)
+{
+    return way == ROUTES_BY_DEFAULT ? engine->lane.n < LANE_MAX
+                                    : engine->elsewhere.n < PLAN_ELSEWHERE_MAX;
 }
 
 /* Of a way of which nothing is held no message makes room for the next: others may have taken all
  * that was brought. Nor does any say that there is no relay for the others. */
+static bool look_at_way(Engine *engine, size_t way, usec_t now)
+{
+    if (is_usable(engine, way))
+        return has_place(engine, way) && bring_below(engine, way, 1);
+    return is_away_for_long(engine, way, now) && bring_full_of(engine, way);
+}
+
 static usec_t look_at_parked(Engine *engine, usec_t now)
 {
     struct Ways *ways = engine->ways;
@@ -234,10 +267,7 @@ static usec_t look_at_parked(Engine *engine, usec_t now)
         return usec_add(ways->looked, LOOK_EVERY);
     ways->looked = now;
     for (size_t way = 0; way < ways->n_waits / ways->n_lanes; way++)
-        if (is_usable(engine, way))
-            any |= bring_below(engine, way, 1);
-        else
-            bring_full_of(engine, way);
+        any |= look_at_way(engine, way, now);
     return any ? usec_add(now, LOOK_EVERY) : USEC_NEVER;
 }
 

@@ -30,9 +30,9 @@ bool ways_park(Engine *engine, const HeldMessage *message, bool full);
 void ways_bring(Engine *engine, size_t way);
 
 /* Has it bring some of each way that could be used and of which none is held, now and then; and of
- * each that cannot be used those that were given back for want of room, which are to wait for the
- * relay, for another process may have one. When it is to be called again at the latest, also for a
- * relay that may take some then of what waits in the source. */
+ * each that cannot be used for long those that were given back for want of room, which are to wait
+ * for the relay, for another process may have one. When it is to be called again at the latest,
+ * also for a relay that may take some then of what waits in the source. */
 usec_t ways_tick(Engine *engine, const PlanView *view, usec_t now);
 
 /* When a message that waits for a relay that is away is looked at again (realtime). */

@@ -156,7 +156,8 @@ typedef struct SourceOps {
     int (*settle)(
         HeldMessage *message, const MessageEnd *end, char ret_id[static SOURCE_ID_MAX], Failure *f);
 
-    /* Lets go of it as it is, as if this process had died. */
+    /* Lets go of it as it is, as if this process had died. What is under way of it goes on, and is
+     * tried until it is done; ended() does not come. */
     void (*abandon)(HeldMessage *message);
 
     /* A message that was returned aside is deliverable at once; `deferred` as it was then. What is
