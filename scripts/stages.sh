@@ -164,7 +164,7 @@ descendants() {
 				close("/proc/" pid "/schedstat")
 			}
 			printf "%d %d%s\n", sum, waited, list
-		}'
+		}' 2> /dev/null # one may end between two of its files
 }
 
 # is_hung NAME: sets `hung` to the reason when a stage does nothing any more. Looks are counted, not

@@ -128,9 +128,14 @@ class Early(SystemTest):
         pipe = os.readlink(f"/proc/self/fd/{read_end}")
         os.close(read_end)
 
+        def leads_to(fd):
+            try:
+                return os.readlink(fd)
+            except FileNotFoundError:  # it was closed
+                return None
+
         def opened():
-            fds = pathlib.Path(f"/proc/{daemon.pid}/fd")
-            return sum(os.path.lexists(fd) and os.readlink(fd) == pipe for fd in fds.iterdir()) > 1
+            return sum(leads_to(fd) == pipe for fd in pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir()) > 1
 
         wait_for(opened, lambda: f"the configuration is read: {daemon.output()}")
         return daemon, os.fdopen(write_end, "wb"), text
